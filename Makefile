@@ -1,0 +1,40 @@
+# Set-up needs Python 3.11 or newer, git and make, and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup demo lab test lint bench clean lock
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --editable '.[all]'
+	touch $@
+
+demo: setup
+	$(BIN)/reviewlab demo
+
+lab: setup
+	$(BIN)/reviewlab lab
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+test: setup lint
+	$(BIN)/pytest -n 2
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+lock:
+	uv pip compile --quiet --universal --all-extras --python-version 3.11 --no-header --no-annotate \
+		--output-file constraints.txt --upgrade pyproject.toml
+
+clean:
+	rm -rf .venv build dist
