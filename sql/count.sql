@@ -1,0 +1,12 @@
+-- How many reviews there are, filtered.
+-- param $1 since timestamp: null for no limit
+-- param $2 until timestamp: exclusive; null for no limit
+-- param $3 ratings int4[]: null for all
+-- param $4 pattern text: for LIKE, special characters escaped; null for all
+-- column n int8
+select count(*) as n
+from reviews
+where ($1::timestamp is null or submitted_at >= $1::timestamp)
+  and ($2::timestamp is null or submitted_at < $2::timestamp)
+  and ($3::int4[] is null or rating = any ($3::int4[]))
+  and ($4::text is null or public_review ilike $4::text)

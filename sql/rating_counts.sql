@@ -1,0 +1,10 @@
+-- Reviews per period and rating; periods are the gaps between the edges.
+-- param $1 edges timestamp[]: sorted; the last one is exclusive
+-- column k int4: which period, from 1
+-- column rating int4: as stored, also outside the scale
+-- column n int8: at least 1; a period without reviews has no row
+select width_bucket(submitted_at, $1::timestamp[]) as k, rating, count(*) as n
+from reviews
+where submitted_at >= ($1::timestamp[])[1]
+  and submitted_at < ($1::timestamp[])[cardinality($1::timestamp[])]
+group by 1, 2
