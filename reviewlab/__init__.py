@@ -1,1 +1,80 @@
-"""."""
+"""Customer reviews from PostgreSQL into pandas DataFrames, charts and notebooks.
+
+::
+
+    import reviewlab as rl
+
+    lab = await rl.connect()
+    counts = await lab.rating_counts("week")
+    rl.charts.distribution(counts)
+
+The modules `charts` and `ratings` are loaded when first used.
+"""
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from reviewlab.errors import (
+    ConfigError,
+    ConnectError,
+    ConnectionLostError,
+    OutcomeUnknownError,
+    PoolTimeoutError,
+    QueryError,
+    QueryTimeoutError,
+    ReadOnlyError,
+    ResultTooLargeError,
+    ReviewDataError,
+    ReviewLabError,
+    SchemaError,
+    ServerError,
+    WrongLoopError,
+)
+from reviewlab.jupyter import run
+from reviewlab.lab import ReviewLab
+from reviewlab.models import ReviewModel, ReviewPage
+from reviewlab.opening import connect, demo
+from reviewlab.settings import Settings
+
+if TYPE_CHECKING:
+    from reviewlab import charts, ratings
+
+__version__ = "0.1.0"
+__all__ = [
+    "ConfigError",
+    "ConnectError",
+    "ConnectionLostError",
+    "OutcomeUnknownError",
+    "PoolTimeoutError",
+    "QueryError",
+    "QueryTimeoutError",
+    "ReadOnlyError",
+    "ResultTooLargeError",
+    "ReviewDataError",
+    "ReviewLab",
+    "ReviewLabError",
+    "ReviewModel",
+    "ReviewPage",
+    "SchemaError",
+    "ServerError",
+    "Settings",
+    "WrongLoopError",
+    "charts",
+    "connect",
+    "demo",
+    "ratings",
+    "run",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("charts", "ratings"):
+        return importlib.import_module(f"reviewlab.{name}")
+    raise AttributeError(f"module 'reviewlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

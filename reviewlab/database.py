@@ -23,6 +23,7 @@ from reviewlab.errors import (
     QueryError,
     QueryTimeoutError,
     ReadOnlyError,
+    ReviewDataError,
     ReviewLabError,
     SchemaError,
     WrongLoopError,
@@ -53,8 +54,9 @@ class Reader(Protocol):
 class Database:
     """A pool of connections to one database, bounded in number and time, bound to one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, write: bool = False) -> None:
         self.settings = settings
+        self.write = write
         self.target = settings.target()
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
@@ -62,9 +64,9 @@ class Database:
         self._pool: asyncpg.Pool | None = _make_pool(settings, self.target)
 
     @classmethod
-    async def open(cls, settings: Settings) -> "Database":
+    async def open(cls, settings: Settings, *, write: bool = False) -> "Database":
         """Make the pool; no connection is opened before one is needed."""
-        database = cls(settings)
+        database = cls(settings, write=write)
         await database._check()
         return database
 
@@ -307,6 +309,9 @@ def _translate_sqlstate(error: asyncpg.PostgresError, *, doing: str, where: str)
     if code.startswith(_LOST):
         reason = "it was idle in a transaction for too long" if code == "25P03" else message
         return ConnectionLostError(f"{doing}: the connection to {where} was lost: {reason}")
+    if code == "23505" and (line := re.search(r"^COPY \w+, line (\d+)", error.context or "")):
+        row = int(line[1])
+        return ReviewDataError(f"row {row}: its review_id is there already", row=row, column="review_id")
     details: dict[str, Any] = {
         "sqlstate": code or None,
         "constraint": error.constraint_name,

@@ -77,7 +77,7 @@ async def interruptible(awaitable: Awaitable[T]) -> T:
     """Await with a timer beside it that wakes the loop ten times a second: where `make_interruptible` cannot."""
 
     async def tick() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - waking the loop is all it is for
             await asyncio.sleep(0.1)
 
     ticker = asyncio.create_task(tick())

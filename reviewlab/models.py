@@ -26,7 +26,7 @@ def _naive(moment: datetime) -> datetime:
     return moment
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT, repr=False), AfterValidator(_storable)]
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_storable)]
 Rating = Annotated[StrictInt, Field(ge=-(2**31), lt=2**31)]
 
 
@@ -40,7 +40,7 @@ class ReviewModel(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
 
     review_id: UUID = Field(default_factory=uuid4)
-    public_review: Text
+    public_review: Text = Field(repr=False)
     private_review: Text | None = Field(default=None, repr=False)
     rating: Rating
     submitted_at: Annotated[datetime, AfterValidator(_naive)]

@@ -76,10 +76,8 @@ class Statement:
             PostgreSQL's type of each name, in the order of `names`, quoted where needed; left out, those of the
             header.
         """
-        literals = {
-            name: literal(values[name], kind, name=name)
-            for name, kind in zip(self.names, self.types if types is None else types, strict=True)
-        }
+        kinds = self.types if types is None else types
+        literals = {name: literal(values[name], kind, name=name) for name, kind in zip(self.names, kinds, strict=True)}
         return self._fill(lambda name: literals[name])
 
     def wrapped(self, before: str, after: str) -> "Statement":
@@ -260,7 +258,7 @@ def text_form(value: Any, *, as_json: bool = False) -> str | None:
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return text_form(pd.Timestamp(value) if isinstance(value, np.datetime64) else pd.Timedelta(value))
     if isinstance(value, timedelta):
-        return f"{value // timedelta(microseconds=1)} microseconds"
+        return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray, memoryview)):

@@ -1,0 +1,380 @@
+"""The analyst's face: each helper answers one question with a DataFrame."""
+
+import asyncio
+import html
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from reviewlab import buckets, frames, jupyter, queries
+from reviewlab.database import Database, Reader
+from reviewlab.facts import Facts
+from reviewlab.server import Server
+
+Moment = str | date | datetime | pd.Timestamp
+T = TypeVar("T")
+
+
+class ReviewLab:
+    """Reviews and rating aggregates as DataFrames; made by `connect` or `demo`.
+
+    One rule of time for every helper: ``submitted_at`` has no zone.  With ``tz=None`` frames are naive, exactly as
+    stored; with ``tz="Europe/Berlin"`` the stored clock (setting ``stored_tz``) is converted, and frames are aware.
+    ``since`` and ``until`` are half-open and take a str, a date, a datetime or a Timestamp; naive ones are in *tz*
+    where that is given.
+    """
+
+    def __init__(
+        self, database: Database, facts: Facts, *, reader: Reader | None = None, server: Server | None = None
+    ) -> None:
+        self.settings = database.settings
+        self._database = database
+        self._reader: Reader = reader or database
+        self._facts = facts
+        self._scale = facts.scale
+        self._server = server
+
+    async def reviews(
+        self,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        ratings: Iterable[int] | None = None,
+        text: str | None = None,
+        limit: int | None = None,
+        order_by: str | None = None,
+        include_private: bool = False,
+        tz: str | None = None,
+    ) -> pd.DataFrame:
+        """Bring reviews into a DataFrame, one row each.
+
+        Parameters
+        ----------
+        since, until : str, date, datetime or Timestamp, optional
+            Half-open range of ``submitted_at``.
+        ratings : iterable of int, optional
+            Only these ratings.
+        text : str, optional
+            Only reviews whose public text contains this, ignoring case.
+        limit : int, optional
+            At most so many; the newest ones unless *order_by* says otherwise.
+        order_by : str, optional
+            ``submitted_at``, ``rating`` or ``review_id``, each also with `` desc``; else the order is unspecified.
+        include_private : bool
+            True to read ``private_review`` too: personal data, so it is asked for each time.
+        tz : str, optional
+            A time zone for ``submitted_at``.
+
+        Returns
+        -------
+        DataFrame, RangeIndex:
+
+            review_id       str             canonical text of the uuid
+            public_review   str
+            private_review  str             missing where there is none; only with *include_private*
+            rating          int32
+            submitted_at    datetime64[us]  naive, or aware in *tz*; NaT for infinite times
+
+        Raises
+        ------
+        ValueError
+            If *since* is not before *until*, or an argument is none of the known ones.
+
+        Source: sql/reviews.sql, sql/reviews_private.sql
+        """
+        values = self._filters(since, until, ratings, text, tz)
+        columns = [name for name in queries.REVIEW_COLUMNS if include_private or name != "private_review"]
+        statement = queries.select(
+            queries.load("reviews_private" if include_private else "reviews"),
+            columns,
+            order_by="submitted_at desc" if limit is not None and order_by is None else order_by,
+            limit=limit,
+        )
+        frame = await self._await(frames.fetch(self._reader, statement, values, timeout=self.settings.bulk_timeout))
+        return self._localize(frame, "submitted_at", tz)
+
+    async def count(
+        self,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        ratings: Iterable[int] | None = None,
+        text: str | None = None,
+        tz: str | None = None,
+    ) -> int:
+        """Count reviews; the arguments are those of `reviews`.
+
+        Source: sql/count.sql
+        """
+        values = self._filters(since, until, ratings, text, tz)
+        row = await self._await(frames.fetch_row(self._reader, queries.load("count"), values))
+        return int(row["n"])
+
+    async def extent(self, *, tz: str | None = None) -> pd.Series:
+        """Describe the whole table.
+
+        Returns
+        -------
+        Series of object:
+
+            first, last       Timestamp  of submitted_at, infinite ones left out; NaT for an empty table
+            n                 int        reviews
+            ratings           tuple      lowest and highest; None for an empty table
+            scale             tuple      lowest and highest possible rating
+            n_infinite        int        reviews whose submitted_at is infinite
+            as_of             Timestamp  the server's clock
+
+        Times are naive on the stored clock, or aware in *tz*.
+
+        Source: sql/extent.sql
+        """
+        row = await self._await(
+            frames.fetch_row(self._reader, queries.load("extent"), {"stored_tz": self.settings.stored_tz})
+        )
+        moments = pd.Series([row["first"], row["last"], row["as_of"]], dtype="datetime64[us]")
+        if tz is not None:
+            moments = buckets.localize(moments, tz=tz, stored_tz=self.settings.stored_tz)
+        seen = None if row["rating_lowest"] is None else (row["rating_lowest"], row["rating_highest"])
+        return pd.Series(
+            {
+                "first": moments[0],
+                "last": moments[1],
+                "n": row["n"],
+                "ratings": seen,
+                "scale": self.settings.scale or (buckets.pick_scale(*seen) if seen else None),
+                "n_infinite": row["n_infinite"],
+                "as_of": moments[2],
+            },
+            name="extent",
+            dtype=object,
+        )
+
+    async def rating_counts(
+        self,
+        every: str = "week",
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        tz: str | None = None,
+        week_start: str = "mon",
+        scale: tuple[int, int] | None = None,
+        edges: Sequence[Moment] | None = None,
+        max_buckets: int = 5000,
+    ) -> pd.DataFrame:
+        """Count reviews per period and rating, oldest period first; empty periods count 0.
+
+        Parameters
+        ----------
+        every : str
+            ``hour``, ``day``, ``week``, ``month``, ``quarter`` or ``year``, also with a number: ``15 minutes``,
+            ``2 weeks``.
+        since, until : str, date, datetime or Timestamp, optional
+            Half-open range; left out, from the first review to the last.
+        tz : str, optional
+            The zone whose midnights begin the days.
+        week_start : str
+            ``mon`` to ``sun``.
+        scale : (int, int), optional
+            Lowest and highest possible rating; else the setting, else what the table's ratings fit in.
+        edges : sequence, optional
+            Periods of your own, such as release dates, instead of *every*, *since* and *until*.
+        max_buckets : int
+            More periods than this are refused.
+
+        Returns
+        -------
+        DataFrame, one row per period and rating, RangeIndex:
+
+            bucket      datetime64[us]  first moment of the period; naive, or aware in *tz*
+            bucket_end  datetime64[us]  first moment of the next one
+            complete    bool            False while the period is still open, or cut by *since* or *until*
+            rating      int64           each point of the scale; one outside it where it occurs
+            in_scale    bool            False for a rating outside the scale
+            n           int64           reviews, 0 or more
+
+        Raises
+        ------
+        ValueError
+            If *since* is not before *until*, or there would be more than *max_buckets* periods.
+
+        Source: sql/range.sql, sql/rating_counts.sql
+        """
+        limits = scale or await self._find_scale()
+        stored_tz = self.settings.stored_tz
+        begin, end = self._range(since, until, tz)
+
+        async def work(connection: Any) -> tuple[buckets.Buckets, pd.DataFrame]:
+            span = await frames.receive_row(connection, queries.load("range"), {"stored_tz": stored_tz})
+            if edges is not None:
+                made = buckets.own_edges(edges, tz=tz, stored_tz=stored_tz, as_of=span["as_of"])
+            else:
+                made = buckets.make_buckets(
+                    every,
+                    begin or span["first"],
+                    end or span["last"],
+                    tz=tz,
+                    stored_tz=stored_tz,
+                    week_start=week_start,
+                    as_of=span["as_of"],
+                    since_is_cut=begin is not None,
+                    until_is_cut=end is not None,
+                    max_buckets=max_buckets,
+                )
+            result = await frames.receive(connection, queries.load("rating_counts"), {"edges": made.edges})
+            return made, frames.to_frame(result, nullable=False)
+
+        made, counted = await self._await(self._reader.read(work, doing="sql/rating_counts.sql"))
+        return buckets.fill_gaps(counted, made, scale=limits)
+
+    async def rating_summary(self, every: str = "week", **options: Any) -> pd.DataFrame:
+        """Summarize ratings per period: `reviewlab.ratings.summarize` of `rating_counts`, same arguments.
+
+        Source: sql/rating_counts.sql
+        """
+        from reviewlab import ratings
+
+        summary: pd.DataFrame = ratings.summarize(await self.rating_counts(every, **options))
+        return summary
+
+    async def sql(
+        self,
+        query: str,
+        /,
+        *,
+        params: Mapping[str, Any] | None = None,
+        decimal: frames.Decimals = "float",
+        timeout: float | None = None,
+        **named: Any,
+    ) -> pd.DataFrame:
+        """Run one reading statement; values stand in it as ``:name`` and are passed by name.
+
+        Parameters
+        ----------
+        query : str
+            One statement that reads: SELECT, WITH, VALUES, TABLE, EXPLAIN, SHOW.
+        params : mapping, optional
+            Values whose names are no Python identifiers, or clash with an argument here.
+        decimal : {"float", "exact"}
+            Whether ``numeric`` becomes float64 or Decimal objects.
+        timeout : float, optional
+            Seconds; the setting ``bulk_timeout`` if left out.
+
+        Returns
+        -------
+        DataFrame
+            Its dtypes depend on the statement's column types alone: Int16, Int32, Int64, boolean, float, str,
+            datetime64[us] (dates too), datetime64[us, UTC]; time and bytea as objects; everything else as str in
+            PostgreSQL's text form.
+
+        Raises
+        ------
+        ValueError
+            If a value is missing or not used, or two columns have one name.
+        ReadOnlyError
+            If the statement writes.
+        QueryError
+            If PostgreSQL refuses it.
+        """
+        statement = queries.parse(query)
+        values = {**(params or {}), **named}
+        queries.check_names(statement, values)
+        frames.check_reads(query)
+        return await self._await(
+            frames.fetch(
+                self._reader,
+                statement,
+                values,
+                timeout=self.settings.bulk_timeout if timeout is None else timeout,
+                nullable=True,
+                decimal=decimal,
+            )
+        )
+
+    async def value(self, query: str, /, **named: Any) -> Any:
+        """Return the first value of a reading statement; None if it is NULL or there is no row."""
+        frame = await self.sql(query, **named)
+        if frame.empty:
+            return None
+        first: Any = frame.iat[0, 0]
+        if not isinstance(first, (list, dict)) and pd.isna(first):
+            return None
+        return first.item() if isinstance(first, np.generic) else first
+
+    async def close(self) -> None:
+        """Wait for running statements, then disconnect; closing twice is harmless.  A demo's server goes with it."""
+        await self._database.close()
+        if self._server is not None:
+            server, self._server = self._server, None
+            await asyncio.to_thread(server.stop)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        width = max(len(name) for name, _ in self._facts.rows())
+        return "ReviewLab\n" + "\n".join(f"  {name:<{width}}  {value}" for name, value in self._facts.rows())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th scope='row' style='text-align:left'>{html.escape(name)}</th>"
+            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+            for name, value in self._facts.rows()
+        )
+        return f"<table><caption style='text-align:left'><b>ReviewLab</b></caption><tbody>{rows}</tbody></table>"
+
+    async def _await(self, work: Awaitable[T]) -> T:
+        """Await so that a notebook's Stop ends it at once."""
+        if jupyter.in_kernel() and not jupyter.make_interruptible():
+            return await jupyter.interruptible(work)
+        return await work
+
+    async def _find_scale(self) -> tuple[int, int]:
+        if self.settings.scale is not None:
+            return self.settings.scale
+        if self._scale is None:
+            row = await frames.fetch_row(self._reader, queries.load("scale"), {})
+            if row["lowest"] is None:
+                return buckets.SCALES[0]
+            self._scale = buckets.pick_scale(row["lowest"], row["highest"])
+        return self._scale
+
+    def _range(
+        self, since: Moment | None, until: Moment | None, tz: str | None
+    ) -> tuple[datetime | None, datetime | None]:
+        begin = buckets.stored(since, tz=tz, stored_tz=self.settings.stored_tz)
+        end = buckets.stored(until, tz=tz, stored_tz=self.settings.stored_tz)
+        if begin is not None and end is not None and begin >= end:
+            raise ValueError(f"since must be before until; they are {since} and {until}")
+        return begin, end
+
+    def _filters(
+        self,
+        since: Moment | None,
+        until: Moment | None,
+        ratings: Iterable[int] | None,
+        text: str | None,
+        tz: str | None,
+    ) -> dict[str, Any]:
+        begin, end = self._range(since, until, tz)
+        wanted = None
+        if ratings is not None:
+            wanted = [queries.whole_number(rating, name="a rating", least=-(2**31)) for rating in ratings]
+        return {
+            "since": begin,
+            "until": end,
+            "ratings": wanted,
+            "pattern": None if text is None else queries.like_pattern(text),
+            "first_block": None,
+            "end_block": None,
+        }
+
+    def _localize(self, frame: pd.DataFrame, column: str, tz: str | None) -> pd.DataFrame:
+        if tz is None:
+            return frame
+        return frame.assign(**{column: buckets.localize(frame[column], tz=tz, stored_tz=self.settings.stored_tz)})
