@@ -125,7 +125,7 @@ async def receive(
         return await _receive_rows(connection, text, names)
     result = Result(
         # texts last: in front of them every row has the same shape
-        columns=sorted(zip(names, kinds, strict=True), key=lambda column: column[1].width == 0),
+        columns=sorted(zip(names, kinds, strict=True), key=lambda column: not column[1].value),
         order=names,
         decimals=tuple(
             name

@@ -7,6 +7,8 @@ the data can cost time, never a wrong row.
 Format: PostgreSQL documentation, COPY, "Binary Format"; the values are those of the types' send functions.
 """
 
+import binascii
+import itertools
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,17 +47,17 @@ class Kind:
     ----------
     arrow : pyarrow.DataType
         What it becomes.
-    width : int
-        Bytes of a value; 0 if they vary.
+    value : str
+        The numpy type of a value on the wire; empty if its length varies.
     decode : callable
-        From the fields (length and value; where the width varies, the block with begins and ends) and the mask
-        of nulls, whose fields are zeros, to a column and the number of values that have no place in it.
+        From the values (where their length varies: the block, and where they begin and end in it) and the mask of
+        nulls, whose values are zeros, to a column and the number of values that have no place in it.
     cast : str
         What follows the column in the statement, such as ``::text``.
     """
 
     arrow: pa.DataType
-    width: int
+    value: str
     decode: Callable[[Any, Mask], tuple[pa.Array, int]]
     cast: str = ""
 
@@ -103,12 +105,11 @@ def decode(block: Bytes, columns: Sequence[tuple[str, Kind]], *, final: bool) ->
     DamagedError
         If the bytes are not rows of these columns.
     """
-    size = len(block) - SLACK
-    borders = _find_rows(block[:size], len(columns), final=final)
+    borders = _find_rows(block, len(columns), final=final)
     try:
         return _decode_rows(block, borders, columns)
     except (DamagedError, IndexError):
-        return _decode_rows(block, _walk_rows(block[:size], len(columns), final=final), columns)
+        return _decode_rows(block, _walk_rows(block[: len(block) - SLACK], len(columns), final=final), columns)
 
 
 def table(blocks: Sequence[Sequence[pa.Array]], columns: Sequence[tuple[str, Kind]]) -> pa.Table:
@@ -118,13 +119,14 @@ def table(blocks: Sequence[Sequence[pa.Array]], columns: Sequence[tuple[str, Kin
 
 
 def _find_rows(block: Bytes, n_columns: int, *, final: bool) -> Integers:
-    mark = _MARK.pack(n_columns + 1, 2, -512)
-    at = np.flatnonzero(block == 0xFE) - 6  # occurs in no UTF-8 text
-    at = at[(at >= 0) & (at <= len(block) - len(mark))]
-    if len(at):
-        words = np.ndarray((len(block) - 7,), ">u8", block, strides=(1,))
-        at = at[words[at] == struct.unpack(">Q", mark)[0]]
-    return np.append(at, len(block)) if final else at
+    """Find the marker by its byte FE, which occurs in no UTF-8 text, and by the bytes around it."""
+    size = len(block) - SLACK
+    at = np.flatnonzero(block[:size] == 0xFE) - 6
+    at = at[(at >= 0) & (at <= size - _MARK.size)]
+    mark = struct.unpack("<Q", _MARK.pack(n_columns + 1, 2, -512))[0]
+    places = np.ndarray((len(block) - 7,), "<u8", block, strides=(1,))
+    at = at[places[at] == mark]
+    return np.append(at, size) if final else at
 
 
 def _walk_rows(block: Bytes, n_columns: int, *, final: bool) -> Integers:
@@ -154,11 +156,15 @@ def _decode_rows(block: Bytes, borders: Integers, columns: Sequence[tuple[str, K
     if not len(borders) or borders[0] != 0:
         raise DamagedError("the block does not begin with a row")
     at = borders[:-1] + _MARK.size
+    head, size = _head(block, at, columns)
+    at = at + size
     arrays, beyond = [], {}
-    values: Any
-    for name, kind in columns:
-        if kind.width:
-            values, null, at = _fixed(block, at, kind.width)
+    for number, (name, kind) in enumerate(columns):
+        values: Any
+        if number < len(head):
+            values, null = head[number], _NO_NULLS
+        elif kind.value:
+            values, null, at = _fixed(block, at, kind.value)
         else:
             values, null, at = _variable(block, at)
         array, lost = kind.decode(values, null)
@@ -170,38 +176,43 @@ def _decode_rows(block: Bytes, borders: Integers, columns: Sequence[tuple[str, K
     return Block(arrays, len(borders) - 1, int(borders[-1]), beyond)
 
 
-def _gather(block: Bytes, at: Integers, width: int) -> npt.NDArray[np.void]:
-    """Copy *width* bytes from each place: an unaligned view with a stride of one byte, indexed once."""
-    view = np.ndarray((len(block) - width + 1,), f"V{width}", block, strides=(1,))
-    return view[at]
+def _head(block: Bytes, at: Integers, columns: Sequence[tuple[str, Kind]]) -> tuple[list[npt.NDArray[Any]], int]:
+    """Read the columns of fixed width that come first, all at once; none of them if there is a null."""
+    fixed = list(itertools.takewhile(bool, (kind.value for _, kind in columns)))
+    fields = [part for number, value in enumerate(fixed) for part in ((f"n{number}", ">i4"), (f"v{number}", value))]
+    layout = np.dtype(fields)
+    if not fixed or not len(at):
+        return [], 0
+    head = _gather(block, at, layout)
+    for number, value in enumerate(fixed):
+        if not (head[f"n{number}"] == np.dtype(value).itemsize).all():
+            return [], 0
+    return [head[f"v{number}"] for number in range(len(fixed))], layout.itemsize
 
 
-def _lengths(fields: npt.NDArray[np.void]) -> tuple[Integers, Mask]:
-    lengths = fields.view(np.dtype({"names": ["n"], "formats": [">i4"], "itemsize": fields.itemsize}))["n"]
-    return lengths.astype(np.int64), lengths == -1
+def _gather(block: Bytes, at: Integers, layout: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Copy one item from each place: an unaligned view with a stride of one byte, indexed once."""
+    view = np.ndarray((len(block) - layout.itemsize + 1,), f"V{layout.itemsize}", block, strides=(1,))
+    return view[at].view(layout)
 
 
-def _fixed(block: Bytes, at: Integers, width: int) -> tuple[npt.NDArray[np.void], Mask, Integers]:
-    fields = _gather(block, at, 4 + width)
-    lengths, null = _lengths(fields)
-    step: Any = 4 + width
-    if (lengths == width).all():
-        null = _NO_NULLS
-    elif ((lengths == width) | null).all():
-        fields[null] = np.zeros((), fields.dtype)
-        step = 4 + np.where(null, 0, width)
-    else:
+def _fixed(block: Bytes, at: Integers, value: str) -> tuple[npt.NDArray[Any], Mask, Integers]:
+    fields = _gather(block, at, np.dtype([("n", ">i4"), ("v", value)]))
+    width, lengths, null = np.dtype(value).itemsize, fields["n"], fields["n"] == -1
+    if not ((lengths == width) | null).all():
         raise DamagedError("a value has another length than its type")
-    return fields, null, at + step
+    fields[null] = np.zeros((), fields.dtype)
+    return fields["v"], null, at + 4 + np.where(null, 0, width)
 
 
 def _variable(block: Bytes, at: Integers) -> tuple[tuple[Bytes, Integers, Integers], Mask, Integers]:
-    lengths, null = _lengths(_gather(block, at, 4))
+    lengths = _gather(block, at, np.dtype(">i4")).astype(np.int64)
+    null = lengths == -1
     if null.any():
         lengths[null] = 0
     else:
         null = _NO_NULLS
-    if (lengths < 0).any():
+    if len(lengths) and lengths.min() < 0:
         raise DamagedError("a value has a negative length")
     ends = at + 4 + lengths
     if len(ends) and ends[-1] > len(block) - SLACK:
@@ -216,34 +227,30 @@ def _mask(null: Mask) -> Mask | None:
     return null if len(null) else None
 
 
-def _integers(fmt: str, to: str) -> Callable[[npt.NDArray[np.void], Mask], tuple[pa.Array, int]]:
-    def numbers(values: npt.NDArray[np.void], null: Mask) -> tuple[pa.Array, int]:
-        return pa.array(_numbers(values, fmt).astype(to), mask=_mask(null)), 0
+def _numbers(to: str) -> Callable[[npt.NDArray[Any], Mask], tuple[pa.Array, int]]:
+    def numbers(values: npt.NDArray[Any], null: Mask) -> tuple[pa.Array, int]:
+        return pa.array(values.astype(to), mask=_mask(null)), 0
 
     return numbers
 
 
-def _numbers(fields: npt.NDArray[np.void], fmt: str) -> npt.NDArray[Any]:
-    return fields.view(np.dtype([("length", ">i4"), ("value", fmt)]))["value"]
+def _booleans(values: npt.NDArray[Any], null: Mask) -> tuple[pa.Array, int]:
+    return pa.array(values != 0, mask=_mask(null)), 0
 
 
-def _booleans(values: npt.NDArray[np.void], null: Mask) -> tuple[pa.Array, int]:
-    return pa.array(_numbers(values, "u1") != 0, mask=_mask(null)), 0
-
-
-def _timestamps(zone: str | None) -> Callable[[npt.NDArray[np.void], Mask], tuple[pa.Array, int]]:
+def _timestamps(zone: str | None) -> Callable[[npt.NDArray[Any], Mask], tuple[pa.Array, int]]:
     kind = pa.timestamp("us", zone)
 
-    def moments(values: npt.NDArray[np.void], null: Mask) -> tuple[pa.Array, int]:
-        since_2000 = _numbers(values, ">i8").astype(np.int64)
+    def moments(values: npt.NDArray[Any], null: Mask) -> tuple[pa.Array, int]:
+        since_2000 = values.astype(np.int64)
         lost = (since_2000 > _LARGEST - _EPOCH) | (since_2000 == -_LARGEST - 1)  # infinities, and after 294247
         return _moments(since_2000 + _EPOCH, null, lost, kind)
 
     return moments
 
 
-def _dates(values: npt.NDArray[np.void], null: Mask) -> tuple[pa.Array, int]:
-    days = _numbers(values, ">i4").astype(np.int64)
+def _dates(values: npt.NDArray[Any], null: Mask) -> tuple[pa.Array, int]:
+    days = values.astype(np.int64)
     limit = (_LARGEST - _EPOCH) // _DAY
     lost = (days > limit) | (days == np.iinfo(np.int32).min)
     return _moments(days * _DAY + _EPOCH, null, lost, pa.timestamp("us"))
@@ -256,8 +263,8 @@ def _moments(since_1970: Integers, null: Mask, lost: Mask, kind: pa.DataType) ->
     return pa.array(since_1970, mask=_mask(null)).cast(kind), n_lost
 
 
-def _times(values: npt.NDArray[np.void], null: Mask) -> tuple[pa.Array, int]:
-    since_midnight = _numbers(values, ">i8").astype(np.int64)
+def _times(values: npt.NDArray[Any], null: Mask) -> tuple[pa.Array, int]:
+    since_midnight = values.astype(np.int64)
     lost = since_midnight >= _DAY  # 24:00:00, which Python does not know
     n_lost = int(np.count_nonzero(lost))
     if n_lost:
@@ -265,17 +272,22 @@ def _times(values: npt.NDArray[np.void], null: Mask) -> tuple[pa.Array, int]:
     return pa.array(since_midnight, mask=_mask(null)).cast(pa.time64("us")), n_lost
 
 
-def _uuids(values: npt.NDArray[np.void], null: Mask) -> tuple[pa.Array, int]:
-    digits = np.frombuffer(values.view(np.uint8).reshape(-1, 20)[:, 4:].tobytes().hex().encode(), np.uint8).reshape(
-        -1, 32
-    )
-    text = np.full((len(values), 36), ord("-"), np.uint8)
-    for target, source, width in ((0, 0, 8), (9, 8, 4), (14, 12, 4), (19, 16, 4), (24, 20, 12)):
-        text[:, target : target + width] = digits[:, source : source + width]
+_HEX = np.dtype([("a", "u8"), ("b", "u4"), ("c", "u4"), ("d", "u4"), ("e", "u8"), ("f", "u4")])
+_UUID = np.dtype(
+    {
+        "names": ["a", "-1", "b", "-2", "c", "-3", "d", "-4", "e", "f"],
+        "formats": ["u8", "u1", "u4", "u1", "u4", "u1", "u4", "u1", "u8", "u4"],
+    }
+)
+
+
+def _uuids(values: npt.NDArray[Any], null: Mask) -> tuple[pa.Array, int]:
+    digits = np.frombuffer(binascii.hexlify(values.tobytes()), _HEX)
+    text = np.empty(len(values), _UUID)
+    for name in _UUID.names or ():
+        text[name] = ord("-") if name.startswith("-") else digits[name]
     offsets = np.arange(0, 36 * (len(values) + 1), 36, dtype=np.int64)
-    validity = None
-    if len(null):
-        validity = pa.py_buffer(np.packbits(~null, bitorder="little"))
+    validity = pa.py_buffer(np.packbits(~null, bitorder="little")) if len(null) else None
     buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(text)]
     return pa.Array.from_buffers(pa.large_string(), len(values), buffers), 0
 
@@ -304,36 +316,32 @@ def _floats(values: tuple[Bytes, Integers, Integers], null: Mask) -> tuple[pa.Ar
     return numbers, pc.sum(pc.invert(finite)).as_py() or 0
 
 
-def _decimals(values: tuple[Bytes, Integers, Integers], null: Mask) -> tuple[pa.Array, int]:
-    return _text(values, null)
-
-
 def to_decimals(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
     """Turn numbers in text form into Decimal objects; null is None."""
     return np.array([None if text is None else Decimal(text) for text in column.to_pylist()], dtype=object)
 
 
-_TEXT = Kind(pa.large_string(), 0, _text)
-_TEXT_FORM = Kind(pa.large_string(), 0, _text, "::text")
-_EXACT = Kind(pa.large_string(), 0, _decimals, "::text")
+_TEXT = Kind(pa.large_string(), "", _text)
+_TEXT_FORM = Kind(pa.large_string(), "", _text, "::text")
+_EXACT = Kind(pa.large_string(), "", _text, "::text")
 _KINDS = {
-    "bool": Kind(pa.bool_(), 1, _booleans),
-    "int2": Kind(pa.int16(), 2, _integers(">i2", "i2")),
-    "int4": Kind(pa.int32(), 4, _integers(">i4", "i4")),
-    "int8": Kind(pa.int64(), 8, _integers(">i8", "i8")),
-    "oid": Kind(pa.int64(), 4, _integers(">u4", "i8")),
-    "float4": Kind(pa.float32(), 4, _integers(">f4", "f4")),
-    "float8": Kind(pa.float64(), 8, _integers(">f8", "f8")),
-    "numeric": Kind(pa.float64(), 0, _floats, "::text"),
-    "timestamp": Kind(pa.timestamp("us"), 8, _timestamps(None)),
-    "timestamptz": Kind(pa.timestamp("us", "UTC"), 8, _timestamps("UTC")),
-    "date": Kind(pa.timestamp("us"), 4, _dates),
-    "time": Kind(pa.time64("us"), 8, _times),
-    "uuid": Kind(pa.large_string(), 16, _uuids),
+    "bool": Kind(pa.bool_(), "u1", _booleans),
+    "int2": Kind(pa.int16(), ">i2", _numbers("i2")),
+    "int4": Kind(pa.int32(), ">i4", _numbers("i4")),
+    "int8": Kind(pa.int64(), ">i8", _numbers("i8")),
+    "oid": Kind(pa.int64(), ">u4", _numbers("i8")),
+    "float4": Kind(pa.float32(), ">f4", _numbers("f4")),
+    "float8": Kind(pa.float64(), ">f8", _numbers("f8")),
+    "numeric": Kind(pa.float64(), "", _floats, "::text"),
+    "timestamp": Kind(pa.timestamp("us"), ">i8", _timestamps(None)),
+    "timestamptz": Kind(pa.timestamp("us", "UTC"), ">i8", _timestamps("UTC")),
+    "date": Kind(pa.timestamp("us"), ">i4", _dates),
+    "time": Kind(pa.time64("us"), ">i8", _times),
+    "uuid": Kind(pa.large_string(), "V16", _uuids),
     "text": _TEXT,
     "varchar": _TEXT,
     "bpchar": _TEXT,
     "name": _TEXT,
     "json": _TEXT,
-    "bytea": Kind(pa.large_binary(), 0, _slices(pa.large_binary())),
+    "bytea": Kind(pa.large_binary(), "", _slices(pa.large_binary())),
 }
