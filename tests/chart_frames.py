@@ -68,3 +68,33 @@ def edge_cases():
         "thousand periods": weekly(weeks=1100, rate=3),
         "a day of 25 hours": counts(hours, range(1, 6), np.arange(125).reshape(25, 5)),
     }
+
+
+def week_hours(*, seed=3, bad_monday=True):
+    """
+    Count ratings per weekday and hour, with worse ones on Monday mornings.
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for weekday in range(1, 8):
+        for hour in range(6, 24):
+            shape = BAD_RELEASE if bad_monday and weekday == 1 and hour in (8, 9, 10) else J_SHAPE
+            n = rng.multinomial(rng.poisson(40), np.array(shape) / sum(shape))
+            rows += [(weekday, hour, rating, int(count)) for rating, count in enumerate(n, start=1)]
+    return pd.DataFrame(rows, columns=["weekday", "hour", "rating", "n"])
+
+
+def reviews(*, n=600, seed=5):
+    """
+    Make reviews whose texts are the longer, the lower they rate; one in fifty is empty.
+    """
+    rng = np.random.default_rng(seed)
+    rating = rng.choice(5, n, p=J_SHAPE) + 1
+    length = np.where(rng.random(n) < 0.02, 0, np.exp(rng.normal(5.2 - 0.3 * rating, 0.8))).astype(int)
+    return pd.DataFrame(
+        {
+            "rating": rating,
+            "submitted_at": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(rng.random(n)) * 400, unit="D"),
+            "public_review": ["x" * k for k in length],
+        }
+    )

@@ -20,6 +20,7 @@ _PERIODS = {
     "year": (364.9, 366.1),
 }
 
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 PERIODIC = {
     "hour": "hourly",
     "day": "daily",
@@ -104,6 +105,11 @@ def period_words(start: pd.Timestamp, name: str) -> str:
     if name == "quarter" and start.month % 3 == 1 and start.day == 1:
         return f"Q{start.quarter} {start.year}"
     return moment_words(start) if name in ("day", "hour") else f"the {name} of {moment_words(start)}"
+
+
+def row_words(start: pd.Timestamp, name: str) -> str:
+    """Name one period in the margin of a chart: "Mar 2025", "31 Mar 2025"."""
+    return f"{start:%b %Y}" if name == "month" else period_words(start, name).removeprefix(f"the {name} of ")
 
 
 def moment_words(at: pd.Timestamp) -> str:

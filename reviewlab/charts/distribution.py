@@ -5,13 +5,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+from numpy.typing import NDArray
 
 from reviewlab.charts.alt import describe
 from reviewlab.charts.dates import date_axis
 from reviewlab.charts.marks import columns, label_gaps, no_reviews, volume_strip
-from reviewlab.charts.periods import Periods, alt_end, alt_extremes, alt_start, facts, read_periods
-from reviewlab.charts.style import canvas, frame, headline, scale_colours
+from reviewlab.charts.periods import Periods, alt_end, alt_extremes, alt_start, facts, read_periods, thresholds
+from reviewlab.charts.style import canvas, frame, headline, inks, scale_colours
 
 
 def distribution(
@@ -67,6 +68,53 @@ def distribution(
         return ax
 
 
+def updown(
+    counts: pd.DataFrame,
+    *,
+    positive: int | None = None,
+    negative: int | None = None,
+    legend: bool = True,
+    ax: Axes | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw the number of positive reviews of each period upwards, of negative ones downwards, extremes outermost.
+
+    Parameters
+    ----------
+    counts
+        What ``lab.rating_counts`` returns.
+    positive, negative
+        Least positive and greatest negative rating; by default the top and bottom 40 % of the scale. What lies
+        between is neutral: not drawn, its number stated.
+    ax
+        Where to draw; without it, in a new pyplot figure.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or the thresholds overlap or lie outside the scale.
+    """
+    periods = read_periods(counts)
+    up_from, down_to = thresholds(periods, positive=positive, negative=negative)
+    with canvas(ax) as ax:
+        if not periods.total.any():
+            return no_reviews(ax, "Positive and negative reviews" if title is None else title)
+        points = np.arange(periods.low, periods.high + 1)
+        up, down = (periods.only(chosen) for chosen in (points >= up_from, points <= down_to))
+        _draw_updown(ax, periods, up=up, down=down)
+        heading = f"Positive and negative reviews by {periods.name}" if title is None else title
+        shown = dict(zip(periods.labels, scale_colours(len(periods.labels)), strict=True))
+        drawn = (up + down).sum(axis=0) > 0
+        key = {label: colour for (label, colour), seen in zip(shown.items(), drawn.tolist(), strict=True) if seen}
+        neutral = int(periods.total.sum() - up.sum() - down.sum())
+        sides = (f"{up_from}–{periods.high} above the line", f"{periods.low}–{down_to} below")
+        left_out = f"{neutral:,} neutral not drawn" if neutral else ""
+        headline(ax, heading, [*facts(periods), ", ".join(sides), left_out], key=key if legend else None)
+        told = f"{int(up.sum()):,} positive ({sides[0]}), {int(down.sum()):,} negative, {neutral:,} neutral."
+        describe(ax, alt_start(periods, "Bars up and down"), told, alt_end(periods))
+        return ax
+
+
 _KINDS = {"share": "100 % stacked bars", "count": "Stacked bars"}
 
 
@@ -90,6 +138,22 @@ def _draw_stack(ax: Axes, periods: Periods, *, kind: str, strip: bool) -> float:
     date_axis(ax, periods.bucket[0], periods.bucket_end[-1])
     label_gaps(ax, periods)
     return volume_strip(ax, periods.span, n=periods.total, incomplete=~periods.complete) if strip else 1.0
+
+
+def _draw_updown(ax: Axes, periods: Periods, *, up: NDArray[np.int64], down: NDArray[np.int64]) -> None:
+    colours = scale_colours(len(periods.labels))
+    for n, sign, order in ((up, 1, range(len(colours))), (down, -1, range(len(colours))[::-1])):
+        reached = np.zeros(len(n), dtype=np.int64)
+        for k in (k for k in order if n[:, k].any()):
+            bottom, reached = reached, reached + sign * n[:, k]
+            columns(ax, periods.span, bottom=bottom, top=reached, colour=colours[k], incomplete=~periods.complete)
+    deep, tall = int(down.sum(axis=1).max()), int(up.sum(axis=1).max())
+    ax.set_ylim(-1.05 * deep, 1.05 * tall or float(not deep))
+    frame(ax, y_label=f"reviews per {periods.name}")
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+    ax.yaxis.set_major_formatter(lambda y, _: f"{abs(y):,.0f}")
+    ax.axhline(0, color=inks(ax).strong, linewidth=1)
+    date_axis(ax, periods.bucket[0], periods.bucket_end[-1])
 
 
 def _top_class(periods: Periods) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patheffects import AbstractPathEffect, withStroke
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from reviewlab.charts.alt import describe
@@ -19,17 +21,26 @@ GAP = 0.1
 GAPS_UP_TO = 120
 LABELLED_GAP = 0.022
 DOTS_FROM = 2.5
+MARGIN = 0.0375
 
 
 def columns(
+    ax: Axes, span: Numbers, *, bottom: Numbers, top: Numbers, colour: str, incomplete: NDArray[np.bool_]
+) -> None:
+    """Draw one rectangle per period of *span* (left, right), with white gaps where there is room for them."""
+    inset = GAP / 2 * (span[:, 1] - span[:, 0]) if len(span) <= GAPS_UP_TO else np.zeros(len(span))
+    narrow = np.column_stack((span[:, 0] + inset, span[:, 1] - inset))
+    boxes(ax, narrow, bottom=bottom, top=top, colour=colour, incomplete=incomplete)
+
+
+def boxes(
     ax: Axes, span: Numbers, *, bottom: Numbers, top: Numbers, colour: str, incomplete: NDArray[np.bool_]
 ) -> None:
     """Draw one rectangle per row of *span* (left, right), those of *incomplete* periods paler and hatched.
 
     Two collections at most, however many rectangles: 5,000 take 0.1 s, as patches they take 4 s.
     """
-    inset = GAP / 2 * (span[:, 1] - span[:, 0]) if len(span) <= GAPS_UP_TO else 0.0
-    left, right = span[:, 0] + inset, span[:, 1] - inset
+    left, right = span[:, 0], span[:, 1]
     corners = np.stack([left, bottom, left, top, right, top, right, bottom], axis=1).reshape(-1, 4, 2)
     looks: list[tuple[NDArray[np.bool_], dict[str, Any]]] = [
         (~incomplete, {}),
@@ -70,7 +81,7 @@ def broken_line(ax: Axes, periods: Periods, *, values: Numbers, colour: str, wid
     solid = [points[run] for run in unbroken(periods, full & complete)]
     pairs = [run[i : i + 2] for run in runs for i in range(len(run) - 1)]
     dashed = [points[pair] for pair in pairs if not complete[pair].all()]
-    size = float(np.clip(420 / len(points), 0, 5.5))
+    size = dot_size(len(points))
     style: dict[str, Any] = {"color": colour, "linewidth": width if size > DOTS_FROM else width / 2}
     ax.add_collection(LineCollection(solid, capstyle="round", joinstyle="round", **style))
     ax.add_collection(LineCollection(dashed, linestyle=(0, (2, 2)), **style))
@@ -79,6 +90,11 @@ def broken_line(ax: Axes, periods: Periods, *, values: Numbers, colour: str, wid
     for chosen, face in ((dots & complete, colour), (dots & ~complete, inks(ax).paper)):
         (drawn,) = ax.plot(*points[chosen].T, "o", color=colour, markersize=max(size, 3))
         drawn.set(markerfacecolor=face, zorder=3)
+
+
+def dot_size(n: int) -> float:
+    """Diameter in points of a dot where *n* of them share a chart; below DOTS_FROM there is no room for dots."""
+    return float(np.clip(420 / max(n, 1), 0, 5.5))
 
 
 def label_gaps(ax: Axes, periods: Periods) -> None:
@@ -102,6 +118,14 @@ def no_reviews(ax: Axes, title: str) -> Axes:
     return ax
 
 
+def rating_ticks(ax: Axes, low: int, high: int) -> None:
+    """Let the y axis hold the whole scale, with ticks at both ends and at points that divide it evenly."""
+    margin = MARGIN * (high - low) or 0.5
+    ax.set_ylim(low - margin, high + margin)
+    parts = next((parts for parts in (4, 5, 3, 2) if (high - low) % parts == 0), 1)
+    ax.set_yticks(sorted({low + (high - low) * i // parts for i in range(parts + 1)}))
+
+
 def end_labels(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     """Write (height, text, colour) right of the drawing, each at its height, nudged apart."""
     size = mpl.rcParams["font.size"]
@@ -119,6 +143,28 @@ def end_labels(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
             text, (1, height), (0.7 * size, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points"
         )
         drawn.set(color=colour, va="center", fontweight="bold", fontsize=0.95 * size, linespacing=1.2)
+
+
+def shade_bar(
+    ax: Axes,
+    shades: ScalarMappable,
+    *,
+    label: str = "",
+    ticks: Sequence[float] | None = None,
+    labels: Sequence[str] | None = None,
+) -> Axes:
+    """Draw the key of *shades* right of *ax*; give the Axes of that."""
+    ink, size = inks(ax), mpl.rcParams["font.size"]
+    bar = ax.inset_axes((1.015, 0, 0.016, 1))
+    drawn = ax.figure.colorbar(shades, cax=bar)
+    drawn.outline.set_visible(False)
+    if ticks is None:
+        bar.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    else:
+        bar.set_yticks(ticks, labels)
+    bar.tick_params(colors=ink.muted, labelsize=0.95 * size, length=0)
+    bar.set_ylabel(label, color=ink.muted, fontsize=size)
+    return bar
 
 
 def casing(ax: Axes, width: float = 3.0) -> list[AbstractPathEffect]:

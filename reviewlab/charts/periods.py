@@ -18,13 +18,16 @@ class Periods(NamedTuple):
     """Reviews per period and rating class, oldest period first.
 
     bucket, bucket_end: first moment of each period and of the next; complete: (periods,) bool;
-    n: (periods, classes) int64, ratings outside the scale left out; labels: one per class, worst first;
+    raw: (periods, ratings of the scale) int64, ratings outside the scale left out; group: where in the scale each
+    class begins; n: (periods, classes) int64; labels: one per class, worst first;
     low, high: the scale, 1 and 5 where there is no row; outside: reviews outside the scale.
     """
 
     bucket: pd.DatetimeIndex
     bucket_end: pd.DatetimeIndex
     complete: NDArray[np.bool_]
+    raw: NDArray[np.int64]
+    group: list[int]
     n: NDArray[np.int64]
     labels: list[str]
     low: int
@@ -41,6 +44,10 @@ class Periods(NamedTuple):
         """Share of each class within its period; 0 where a period has no reviews."""
         return self.n / np.maximum(self.total, 1)[:, None]
 
+    def only(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Reviews per period and class, of the *chosen* points of the scale only."""
+        return np.add.reduceat(self.raw * chosen, self.group, axis=1)
+
     @property
     def name(self) -> str:
         """What one period is called: "week"."""
@@ -50,6 +57,12 @@ class Periods(NamedTuple):
     def span(self) -> NDArray[np.float64]:
         """Positions of begin and end on a date axis, (periods, 2)."""
         return np.column_stack((positions(self.bucket), positions(self.bucket_end)))
+
+
+def latest(periods: Periods, most: int) -> Periods:
+    """Keep the last periods, *most* of them at most."""
+    kept = {field: getattr(periods, field)[-most:] for field in ("bucket", "bucket_end", "complete", "raw", "n")}
+    return periods._replace(**kept)
 
 
 def need_columns(frame: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -71,31 +84,61 @@ def read_periods(counts: pd.DataFrame) -> Periods:
     Raises
     ------
     ValueError
-        If a column is missing, a count is negative, or a period has two rows for one rating.
+        If a column is missing, a count is negative, a period has two rows for one rating, or scales are mixed.
     """
     need_columns(counts, COLUMNS)
-    if (counts["n"] < 0).any():
-        raise ValueError(f"counts need n of 0 or more, the frame has {counts['n'].min()}")
-    within = counts["in_scale"].astype(bool) if "in_scale" in counts else counts["n"] >= 0
+    within = counts["in_scale"].astype(bool) if "in_scale" in counts else pd.Series(True, index=counts.index)
     rows = counts[within]
+    _check(rows, whole="in_scale" in counts)
     periods = counts.drop_duplicates("bucket").sort_values("bucket")
     low, high = (int(rows["rating"].min()), int(rows["rating"].max())) if len(rows) else (1, 5)
-    if rows.duplicated(["bucket", "rating"]).any():
-        raise ValueError("counts need one row per period and rating, the frame has several; add them up first")
+    labels, group = rating_classes(low, high)
     wide = rows.pivot(index="bucket", columns="rating", values="n")
     wide = wide.reindex(index=periods["bucket"], columns=range(low, high + 1)).fillna(0)
-    labels, group = rating_classes(low, high)
-    n = np.add.reduceat(wide.to_numpy(dtype=np.int64), group, axis=1)
+    raw = wide.to_numpy(dtype=np.int64)
     return Periods(
         bucket=pd.DatetimeIndex(periods["bucket"]),
         bucket_end=pd.DatetimeIndex(periods["bucket_end"]),
         complete=periods["complete"].to_numpy(dtype=bool),
-        n=n,
+        raw=raw,
+        group=group,
+        n=np.add.reduceat(raw, group, axis=1),
         labels=labels,
         low=low,
         high=high,
         outside=int(counts.loc[~within, "n"].sum()),
     )
+
+
+def _check(rows: pd.DataFrame, *, whole: bool) -> None:
+    if (rows["n"] < 0).any():
+        raise ValueError(f"counts need n of 0 or more, the frame has {rows['n'].min()}")
+    if rows.duplicated(["bucket", "rating"]).any():
+        raise ValueError("counts need one row per period and rating, the frame has several; add them up")
+    sizes = rows.groupby("bucket")["rating"].nunique()
+    if whole and sizes.nunique() > 1:
+        raise ValueError(
+            f"counts need one scale, the frame's periods have {sizes.min()} to {sizes.max()} ratings in it"
+        )
+
+
+def thresholds(periods: Periods, *, positive: int | None, negative: int | None) -> tuple[int, int]:
+    """Least positive and greatest negative rating; by default the top and bottom 40 % of the scale.
+
+    Raises
+    ------
+    ValueError
+        If they overlap or lie outside the scale.
+    """
+    low, high = periods.low, periods.high
+    part = int(0.4 * (high - low + 1))
+    up = high - part + 1 if positive is None else positive
+    down = low + part - 1 if negative is None else negative
+    if not (low - 1 <= down < up <= high + 1):
+        raise ValueError(
+            f"positive and negative need {low} <= negative < positive <= {high}, got negative {down}, positive {up}"
+        )
+    return up, down
 
 
 def rating_classes(low: int, high: int) -> tuple[list[str], list[int]]:
@@ -107,6 +150,14 @@ def rating_classes(low: int, high: int) -> tuple[list[str], list[int]]:
     begin = list(range(0, k - 1, width))
     last = [low + offset - 1 for offset in begin[1:]] + [high]
     return [f"{low + first}–{end}" for first, end in zip(begin, last, strict=True)], begin
+
+
+def class_ticks(periods: Periods) -> tuple[list[float], list[str]]:
+    """Where on an axis of classes to write what: each rating in its middle, or the ends of each class."""
+    if len(periods.labels) == periods.high - periods.low + 1:
+        return [at + 0.5 for at in range(len(periods.labels))], periods.labels
+    ends = [periods.low + at for at in periods.group] + [periods.high]
+    return [float(at) for at in range(len(ends))], [str(end) for end in ends]
 
 
 def rating_words(rating: float, high: int) -> str:

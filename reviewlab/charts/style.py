@@ -22,7 +22,7 @@ SHARE_MAP = LinearSegmentedColormap.from_list(
 )
 VOLUME = "#a9b0b8"
 
-_HOUSE = {
+HOUSE = {
     "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
@@ -81,7 +81,7 @@ def canvas(ax: Axes | None, *, size: tuple[float, float] = (9.6, 4.2)) -> Iterat
     if ax is not None:
         yield ax
         return
-    with mpl.rc_context(_HOUSE):  # type: ignore[arg-type]  # stubs know no dict[str, object]
+    with mpl.rc_context(HOUSE):  # type: ignore[arg-type]  # stubs know no dict[str, object]
         figure = plt.figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
         try:
@@ -123,22 +123,23 @@ def headline(
 ) -> None:
     """Write a bold title, below it the grey *facts* (n, range, zone, what marks mean), right of it a *key*.
 
-    *top*, in fractions of the height of *ax*, is where the drawing ends; *key* gives each label its
-    colour. Where *ax* is too narrow, lines break between two facts and the key goes below the chart.
+    *top*, in fractions of the height of *ax*, is where the drawing ends; *key* gives each label its colour.
+    Where *ax* is too narrow, lines break between two facts and the key goes below them.
     """
     ink, size = inks(ax), mpl.rcParams["font.size"]
-    width = ax.get_window_extent().width * 72 / ax.figure.dpi
+    wider = 1.1 if ax.figure.get_layout_engine() else 1.0  # what a layout will win for ax, about
+    width = ax.get_window_extent().width * 72 / ax.figure.dpi * wider
     lines = _lines(facts, width / (0.52 * size))
-    heading = ax.set_title(title, loc="left", y=top, pad=(0.75 + 1.35 * len(lines)) * size, color=ink.strong)
+    beside, rows = _place_key(key or {}, width=width, room=width - (0.85 * len(title) + 2) * size)
+    raised = (0.8 + (0 if beside else 1.5 * rows)) * size
+    heading = ax.set_title(title, loc="left", y=top, pad=raised + 1.35 * size * len(lines), color=ink.strong)
     heading.set(fontsize=1.3 * size, fontweight="bold")
-    below = ax.annotate(
-        "\n".join(lines), (0, top), (0, 0.8 * size), xycoords="axes fraction", textcoords="offset points"
-    )
+    below = ax.annotate("\n".join(lines), (0, top), (0, raised), xycoords="axes fraction", textcoords="offset points")
     below.set(color=ink.muted, fontsize=0.95 * size, linespacing=1.25, gid="facts")
     below.set_in_layout(not title)  # a long line would push its neighbours off a composed page
     if key:
-        room = width - heading.get_window_extent().width * 72 / ax.figure.dpi - 2 * size
-        _draw_key(ax, key, top=top, rise=(0.8 + 1.35 * len(lines)) * size, room=room, width=width)
+        rise = raised + 1.35 * size * len(lines) if beside else 0.8 * size
+        _draw_key(ax, key, at=(1 if beside else 0, top), rise=rise, rows=rows)
 
 
 def _lines(facts: Sequence[str], characters: float) -> list[str]:
@@ -151,22 +152,26 @@ def _lines(facts: Sequence[str], characters: float) -> list[str]:
     return lines
 
 
-def _draw_key(ax: Axes, key: Mapping[str, str], *, top: float, rise: float, room: float, width: float) -> None:
+def _place_key(key: Mapping[str, str], *, width: float, room: float) -> tuple[bool, int]:
+    """Tell whether the key fits beside the title, else how many rows it needs above the drawing."""
+    needed = sum(2.5 + 0.58 * len(label) for label in key) * mpl.rcParams["font.size"]
+    return needed <= room, 1 if needed <= max(room, width) else 2
+
+
+def _draw_key(ax: Axes, key: Mapping[str, str], *, at: tuple[float, float], rise: float, rows: int) -> None:
     size = mpl.rcParams["font.size"]
-    needed = sum(2.6 * size + 0.6 * size * len(label) for label in key)
-    beside = needed <= room
-    shift = ScaledTranslation(0, (rise if beside else -2.4 * size) / 72, ax.figure.dpi_scale_trans)
     drawn = ax.legend(
         handles=[Patch(facecolor=colour, label=label) for label, colour in key.items()],
-        ncols=len(key) if needed <= max(room, width) else -(-len(key) // 2),
-        loc="lower right" if beside else "upper left",
-        bbox_to_anchor=(1, top) if beside else (0, 0),
-        bbox_transform=ax.transAxes + shift,
+        ncols=-(-len(key) // rows),
+        loc="lower right" if at[0] else "lower left",
+        bbox_to_anchor=at,
+        bbox_transform=ax.transAxes + ScaledTranslation(0, rise / 72, ax.figure.dpi_scale_trans),
         fontsize=0.95 * size,
         labelcolor=inks(ax).strong,
         frameon=False,
         borderpad=0,
         borderaxespad=0,
+        labelspacing=0.35,
         handlelength=0.9,
         handleheight=0.9,
         handletextpad=0.4,
