@@ -159,6 +159,7 @@ class Server:
         self._held.callback(shutil.rmtree, self._run, ignore_errors=True)
         self._run.chmod(0o711)
         self._programs = find_programs(copy_to=self._run / "pg")
+        self._write_access_rules()
         self._data = self._chosen or self._run / "data"
         self._held.enter_context(claim(self._data, self._programs))
         watch: list[str | Path] = ["/bin/sh", "-c", _WATCHDOG, "reviewlab-watchdog", self._data, self._run]
@@ -166,7 +167,6 @@ class Server:
         self._held.callback(lambda: watchdog.communicate(b"stopped\n"))
         if not (self._data / "PG_VERSION").exists():
             create(self._data, self._programs, durable=self._durable)
-        self._write_access_rules()
 
     def _write_access_rules(self) -> None:
         """They belong to this run, not to the data: another user may open the folder tomorrow."""

@@ -118,9 +118,8 @@ def find_programs(*, copy_to: Path) -> Programs:
 
 
 def apart() -> dict[str, Any]:
-    """Return the Popen arguments that keep a program clear of Ctrl-C, of Jupyter's Stop and of PG* variables."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return {"cwd": "/", "start_new_session": True, "env": environment | {"LC_ALL": "C"}}
+    """Return the Popen arguments that keep a program clear of Ctrl-C and of Jupyter's Stop, and its words English."""
+    return {"cwd": "/", "start_new_session": True, "env": os.environ | {"LC_ALL": "C"}}
 
 
 def _account() -> dict[str, Any]:
