@@ -1,21 +1,20 @@
-"""How does a statement become a DataFrame?  By COPY in binary, decoded while the socket goes on."""
+"""How does a statement become a DataFrame?  By COPY in binary; there is no other road."""
 
-import asyncio
+import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from reviewlab import wire
-from reviewlab.database import Reader
-from reviewlab.errors import ConnectionLostError, ReadOnlyError
+from reviewlab import arrays, wire
+from reviewlab.database import CLIENT_GRACE, Reader
+from reviewlab.errors import ConnectionLostError, QueryError, ReadOnlyError
 from reviewlab.queries import Statement
+from reviewlab.receiver import BLOCK_SIZE, Meter, Receiver, Result, in_thread
 
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 NULLABLE = {
@@ -24,27 +23,14 @@ NULLABLE = {
     pa.int32(): pd.Int32Dtype(),
     pa.int64(): pd.Int64Dtype(),
 }
-BLOCK_SIZE = 4 << 20
-"""Bytes of a block: large enough for numpy to be fast, small enough for the processor's cache."""
+NO_LIMIT = 1e9
+"""Seconds; asyncpg takes None for its own limit."""
 
-SMALL = 256 << 10
-"""Below this a block is decoded at once: a thread would take longer to wake up."""
-
-_ROOM = 64 << 10  # in front of a block, for the row that its predecessor cut
-_DECODERS = ThreadPoolExecutor(2, thread_name_prefix="reviewlab-decode")
 Decimals = Literal["float", "exact"]
-
-
-@dataclass(slots=True)
-class Result:
-    """Decoded columns of a statement."""
-
-    columns: list[tuple[str, wire.Kind]]
-    order: list[str]
-    blocks: list[list[pa.Array]] = field(default_factory=list)
-    n_rows: int = 0
-    beyond: Counter[str] = field(default_factory=Counter)
-    decimals: tuple[str, ...] = ()
+_WRITES = frozenset(
+    ("insert", "update", "delete", "merge", "truncate", "create", "drop", "alter", "copy", "call", "do", "grant")
+)
+_FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*([a-zA-Z]+)", re.DOTALL)
 
 
 async def fetch(
@@ -55,6 +41,8 @@ async def fetch(
     timeout: float | None = None,
     nullable: bool = False,
     decimal: Decimals = "float",
+    max_bytes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Run one reading statement and return its rows.
 
@@ -70,12 +58,21 @@ async def fetch(
         True for pandas' nullable integers and booleans; False for numpy's, where a column has no NULL.
     decimal : {"float", "exact"}
         Whether numeric becomes float64 or Decimal objects.
+    max_bytes : int, optional
+        ResultTooLargeError beyond this.
+    progress : callable, optional
+        Told rows and bytes so far.
     """
 
     async def work(connection: Any) -> Result:
-        return await receive(connection, statement, values, timeout=timeout, decimal=decimal)
+        meter = Meter(max_bytes, progress)
+        return await receive(connection, statement, values, timeout=timeout, decimal=decimal, meter=meter)
 
-    return to_frame(await reader.read(work, doing=statement.doing, timeout=timeout), nullable=nullable)
+    try:
+        result = await reader.read(work, doing=statement.doing, timeout=timeout)
+    except QueryError as error:
+        raise mark_position(error, statement) from None
+    return await frame_of(result, nullable=nullable)
 
 
 async def fetch_row(reader: Reader, statement: Statement, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,19 +89,6 @@ async def receive_row(connection: Any, statement: Statement, values: Mapping[str
     return dict(await connection.fetchrow(statement.inlined(values)))
 
 
-def to_frame(result: Result, *, nullable: bool) -> pd.DataFrame:
-    """Turn decoded columns into a DataFrame; they are used up.  Warns of values that had no place in it."""
-    _warn_of_lost_values(result.beyond)
-    table = wire.table(result.blocks, result.columns).select(result.order)
-    result.blocks = []
-    if not result.order:
-        return pd.DataFrame(index=pd.RangeIndex(result.n_rows))
-    exact = {name: wire.to_decimals(table[name]) for name in result.decimals}
-    types = {pa.large_string(): TEXT} | (NULLABLE if nullable else {})
-    frame: pd.DataFrame = table.to_pandas(types_mapper=types.get, split_blocks=True, self_destruct=True)
-    return frame.assign(**exact) if exact else frame
-
-
 async def receive(
     connection: Any,
     statement: Statement,
@@ -112,30 +96,30 @@ async def receive(
     *,
     timeout: float | None = None,
     decimal: Decimals = "float",
+    meter: Meter | None = None,
+    on_block: Callable[[Result], Awaitable[None]] | None = None,
 ) -> Result:
-    """Run a reading statement on a connection in a transaction; arguments as those of `fetch`."""
+    """Run a reading statement on a connection in a transaction; arguments as those of `fetch`.
+
+    *on_block* is awaited whenever the result has grown; the socket waits meanwhile.
+    """
     # the bare statement, prepared under no name: several statements are refused here, and types are learned
-    prepared = await connection.prepare(statement.numbered, name="")
+    prepared = await connection.prepare(statement.numbered, name="", timeout=timeout)
     attributes = prepared.get_attributes()
-    types = [_quoted(kind) for kind in prepared.get_parameters()]
-    text = statement.inlined(values, types)
-    kinds = [wire.kind_of(attribute.type.name, decimal=decimal) for attribute in attributes]
-    names = _distinct([attribute.name for attribute in attributes])
-    if _first_word(text) in ("explain", "show"):
+    text = statement.inlined(values, [_quoted(kind) for kind in prepared.get_parameters()])
+    names = [attribute.name for attribute in attributes]
+    _check_distinct(names)
+    if first_word(text) in ("explain", "show"):
         return await _receive_rows(connection, text, names)
-    result = Result(
-        # texts last: in front of them every row has the same shape
-        columns=sorted(zip(names, kinds, strict=True), key=lambda column: not column[1].value),
-        order=names,
-        decimals=tuple(
-            name
-            for name, attribute in zip(names, attributes, strict=True)
-            if decimal == "exact" and attribute.type.name == "numeric"
-        ),
-    )
-    receiver = Receiver(result)
+    kinds = [wire.kind_of(attribute.type.name, decimal=decimal) for attribute in attributes]
+    # texts last: in front of them every row has the same shape
+    result = Result(sorted(zip(names, kinds, strict=True), key=lambda column: not column[1].value), names)
+    receiver = Receiver(result, meter, on_block=None if on_block is None else lambda: on_block(result))
     status = await connection.copy_from_query(
-        _marked(text, names, result.columns), output=receiver, format="binary", timeout=_patience(timeout)
+        _marked(text, names, result.columns),
+        output=receiver,
+        format="binary",
+        timeout=NO_LIMIT if timeout == 0 else None if timeout is None else timeout + CLIENT_GRACE,
     )
     await receiver.finish()
     if status != f"COPY {result.n_rows}":
@@ -143,102 +127,71 @@ async def receive(
     return result
 
 
-class Receiver:
-    """Takes the bytes of a COPY and has them decoded, one block behind the socket."""
-
-    def __init__(self, result: Result) -> None:
-        self.result = result
-        self.n_bytes = 0
-        self._header = bytearray()
-        self._buffer, self._spare = bytearray(), bytearray()
-        self._begin = self._end = _ROOM
-        self._decoding: asyncio.Future[wire.Block] | None = None
-        self._decoded: tuple[bytearray, int, int] | None = None
-
-    async def __call__(self, data: bytearray) -> None:
-        """Take the next bytes."""
-        self.n_bytes += len(data)
-        if len(self._header) < wire.HEADER_SIZE:
-            missing = wire.HEADER_SIZE - len(self._header)
-            self._header += data[:missing]
-            data = data[missing:]
-        self._append(data)
-        if self._end - self._begin >= BLOCK_SIZE:
-            await self._hand_over()
-
-    async def finish(self) -> None:
-        """Decode what is left; the trailer must have come."""
-        await self._collect()
-        with memoryview(self._buffer) as view:
-            trailer = bytes(view[self._end - len(wire.TRAILER) : self._end])
-        if trailer != wire.TRAILER or self._end - self._begin < len(wire.TRAILER):
-            raise ConnectionLostError("the result was cut before its end; nothing was kept of it")
-        self._end -= len(wire.TRAILER)
-        if self._end > self._begin:
-            self._keep(await self._decode(final=True))
-
-    def _append(self, data: bytearray) -> None:
-        needed = self._end + len(data) + wire.SLACK
-        if needed > len(self._buffer):
-            self._buffer += bytes(max(needed, _ROOM + BLOCK_SIZE + SMALL) - len(self._buffer))
-        self._buffer[self._end : self._end + len(data)] = data
-        self._end += len(data)
-
-    async def _hand_over(self) -> None:
-        await self._collect()
-        if self._end - self._begin < BLOCK_SIZE:
-            return
-        self._decoded = (self._buffer, self._begin, self._end)
-        self._decoding = self._decode(final=False)
-        self._buffer, self._spare = self._spare, bytearray()
-        self._begin = self._end = _ROOM
-
-    async def _collect(self) -> None:
-        """Wait for the block before; the row that it cut goes in front of what has come since."""
-        if self._decoding is None or self._decoded is None:
-            return
-        block = await self._decoding
-        (old, begin, end), self._decoding, self._decoded = self._decoded, None, None
-        self._keep(block)
-        rest = memoryview(old)[begin + block.consumed : end]
-        if len(rest) <= self._begin:
-            self._buffer[self._begin - len(rest) : self._begin] = rest
-            self._begin -= len(rest)
-        else:  # a row longer than the room: everything moves
-            self._buffer = bytearray(_ROOM) + rest + memoryview(self._buffer)[self._begin :]
-            self._end += _ROOM + len(rest) - self._begin
-            self._begin = _ROOM
-        self._spare = old
-
-    def _decode(self, *, final: bool) -> "asyncio.Future[wire.Block]":
-        block = np.frombuffer(self._buffer, np.uint8)[self._begin : self._end + wire.SLACK]
-        loop = asyncio.get_running_loop()
-        if len(block) >= SMALL:
-            return loop.run_in_executor(_DECODERS, _decode, block, self.result.columns, final)
-        done = loop.create_future()
-        done.set_result(_decode(block, self.result.columns, final))
-        return done
-
-    def _keep(self, block: wire.Block) -> None:
-        if block.n_rows:
-            self.result.blocks.append(block.columns)
-        self.result.n_rows += block.n_rows
-        self.result.beyond.update(block.beyond)
+async def frame_of(result: Result, *, nullable: bool) -> pd.DataFrame:
+    """Turn decoded columns into a DataFrame, beside the loop if they are large.  Warns of values lost."""
+    warn_of_lost_values(result.beyond)
+    if result.n_rows * max(len(result.columns), 1) < BLOCK_SIZE // 64:
+        return to_frame(result.table(), result, nullable=nullable)
+    frame: pd.DataFrame = await in_thread(lambda: to_frame(result.table(), result, nullable=nullable))
+    return frame
 
 
-def _decode(block: wire.Bytes, columns: Sequence[tuple[str, wire.Kind]], final: bool) -> wire.Block:
-    try:
-        return wire.decode(block, columns, final=final)
-    except wire.DamagedError as error:
-        raise ConnectionLostError(f"the result arrived damaged ({error}); nothing was kept of it") from None
+def to_frame(table: pa.Table, result: Result, *, nullable: bool) -> pd.DataFrame:
+    """Turn rows of a result into a DataFrame; the table is used up."""
+    if not result.order:
+        return pd.DataFrame(index=pd.RangeIndex(result.n_rows))
+    objects = {
+        name: arrays.to_objects(table[name], kind.objects) for name, kind in result.columns if kind.objects is not None
+    }
+    types = {pa.large_string(): TEXT} | (NULLABLE if nullable else {})
+    frame: pd.DataFrame = table.to_pandas(types_mapper=types.get, split_blocks=True, self_destruct=True)
+    return frame.assign(**objects) if objects else frame
+
+
+def mark_position(error: QueryError, statement: Statement) -> QueryError:
+    """Show in the message where in the user's statement PostgreSQL's complaint points."""
+    if error.position is None or error.position > len(statement.numbered) or statement.columns:
+        return error
+    text, position = statement.named(error.position - 1)
+    line_start = text.rfind("\n", 0, position) + 1
+    line = text[line_start:].split("\n", 1)[0]
+    number, column = text.count("\n", 0, position) + 1, position - line_start
+    error.args = (f"{error.args[0]}, in line {number}:\n    {line}\n    {' ' * column}^",)
+    error.position = position + 1
+    return error
+
+
+def check_reads(text: str) -> None:
+    """Raise ReadOnlyError if a statement begins with a word that does not read."""
+    word = first_word(text)
+    if word in _WRITES:
+        raise ReadOnlyError(
+            f"sql() only reads, and the statement begins with {word.upper()}; programs write by lab.repo"
+        )
+
+
+def first_word(text: str) -> str:
+    """The first word of a statement, in small letters; comments and parentheses before it are passed over."""
+    match = _FIRST_WORD.match(text)
+    return match[1].lower() if match else ""
+
+
+def warn_of_lost_values(beyond: Mapping[str, int]) -> None:
+    """Warn once of values that became missing or infinite because a column cannot hold them."""
+    if beyond:
+        lost = ", ".join(f"{n:,} in {name}" for name, n in beyond.items())
+        warnings.warn(
+            f"values that a column cannot hold (infinite or far times, huge numbers) became missing or inf: {lost}",
+            stacklevel=2,
+        )
 
 
 async def _receive_rows(connection: Any, text: str, names: list[str]) -> Result:
     """EXPLAIN and SHOW cannot be copied: their few rows of text are fetched."""
     rows = await connection.fetch(text)
-    kind = wire.kind_of("text")
-    columns = [pa.array([str(row[at]) for row in rows], pa.large_string()) for at in range(len(names))]
-    return Result([(name, kind) for name in names], names, [columns] if rows else [], len(rows))
+    columns = [(name, wire.kind_of("text")) for name in names]
+    blocks = [[pa.array([str(row[at]) for row in rows], pa.large_string()) for at in range(len(names))]]
+    return Result(columns, names, blocks if rows else [], len(rows))
 
 
 def _marked(text: str, names: list[str], columns: Sequence[tuple[str, wire.Kind]]) -> str:
@@ -251,48 +204,11 @@ def _marked(text: str, names: list[str], columns: Sequence[tuple[str, wire.Kind]
 
 def _quoted(kind: Any) -> str:
     name, array = (kind.name[:-2], "[]") if kind.name.endswith("[]") else (kind.name, "")
-    return f'"{kind.schema}"."{name}"{array}'.replace('"pg_catalog".', "pg_catalog.")
+    schema, name = (part.replace('"', '""') for part in (kind.schema, name))
+    return f'"{schema}"."{name}"{array}'
 
 
-def _distinct(names: list[str]) -> list[str]:
+def _check_distinct(names: list[str]) -> None:
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         raise ValueError(f"several columns are called {twice[0]!r}: give each a name of its own with AS")
-    return names
-
-
-def _first_word(text: str) -> str:
-    words = text.split(None, 1)
-    return words[0].lower() if words else ""
-
-
-def check_reads(text: str) -> None:
-    """Raise ReadOnlyError if a statement begins with a word that does not read."""
-    word = _first_word(text.lstrip("( \n\t"))
-    if word in (
-        "insert",
-        "update",
-        "delete",
-        "merge",
-        "truncate",
-        "create",
-        "drop",
-        "alter",
-        "copy",
-        "call",
-        "do",
-    ):
-        raise ReadOnlyError(f"sql() only reads, and the statement begins with {word.upper()}")
-
-
-def _patience(timeout: float | None) -> float | None:
-    return None if timeout is None else timeout + 5 if timeout else 1e9
-
-
-def _warn_of_lost_values(beyond: Mapping[str, int]) -> None:
-    if beyond:
-        lost = ", ".join(f"{n:,} in {name}" for name, n in beyond.items())
-        warnings.warn(
-            f"values that a column cannot hold (infinite or far times, huge numbers) became missing or inf: {lost}",
-            stacklevel=4,
-        )

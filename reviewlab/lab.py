@@ -224,7 +224,7 @@ class ReviewLab:
                     max_buckets=max_buckets,
                 )
             result = await frames.receive(connection, queries.load("rating_counts"), {"edges": made.edges})
-            return made, frames.to_frame(result, nullable=False)
+            return made, await frames.frame_of(result, nullable=False)
 
         made, counted = await self._await(self._reader.read(work, doing="sql/rating_counts.sql"))
         return buckets.fill_gaps(counted, made, scale=limits)

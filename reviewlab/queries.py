@@ -65,6 +65,18 @@ class Statement:
         numbers = {name: f"${number}" for number, name in enumerate(self.names, start=1)}
         return self._fill(lambda name: numbers[name])
 
+    def named(self, position: int) -> tuple[str, int]:
+        """The text with ``:name`` for the parameters, and where in it a position of `numbered` is."""
+        text, at, found = self.pieces[0], len(self.pieces[0]), min(position, len(self.pieces[0]))
+        numbers = {name: f"${number}" for number, name in enumerate(self.names, start=1)}
+        for name, piece in zip(self.slots, self.pieces[1:], strict=True):
+            after = at + len(numbers[name])
+            if at <= position:
+                found = len(text) + (0 if position < after else 1 + len(name) + min(position - after, len(piece)))
+            text += f":{name}{piece}"
+            at = after + len(piece)
+        return text, found
+
     def inlined(self, values: Mapping[str, Any], types: Sequence[str] | None = None) -> str:
         """The text with every parameter as a quoted literal of its type, as COPY needs it.
 

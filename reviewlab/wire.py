@@ -12,7 +12,6 @@ import itertools
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -54,12 +53,15 @@ class Kind:
         nulls, whose values are zeros, to a column and the number of values that have no place in it.
     cast : str
         What follows the column in the statement, such as ``::text``.
+    objects : str, optional
+        What a DataFrame shows instead of the text: ``decimal``, or lists of this type of element.
     """
 
     arrow: pa.DataType
     value: str
     decode: Callable[[Any, Mask], tuple[pa.Array, int]]
     cast: str = ""
+    objects: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,9 @@ class Block:
 
 def kind_of(type_name: str, *, decimal: Literal["float", "exact"] = "float") -> Kind:
     """Tell how a type of the catalog, such as ``int4``, is read; unknown ones by their text form."""
+    if type_name.endswith("[]"):
+        element = "decimal" if type_name == "numeric[]" and decimal == "exact" else type_name[:-2]
+        return Kind(pa.large_binary(), "", _slices(pa.large_binary()), "::text[]", objects=element)
     if type_name == "numeric" and decimal == "exact":
         return _EXACT
     return _KINDS.get(type_name, _TEXT_FORM)
@@ -316,14 +321,9 @@ def _floats(values: tuple[Bytes, Integers, Integers], null: Mask) -> tuple[pa.Ar
     return numbers, pc.sum(pc.invert(finite)).as_py() or 0
 
 
-def to_decimals(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
-    """Turn numbers in text form into Decimal objects; null is None."""
-    return np.array([None if text is None else Decimal(text) for text in column.to_pylist()], dtype=object)
-
-
 _TEXT = Kind(pa.large_string(), "", _text)
 _TEXT_FORM = Kind(pa.large_string(), "", _text, "::text")
-_EXACT = Kind(pa.large_string(), "", _text, "::text")
+_EXACT = Kind(pa.large_string(), "", _text, "::text", objects="decimal")
 _KINDS = {
     "bool": Kind(pa.bool_(), "u1", _booleans),
     "int2": Kind(pa.int16(), ">i2", _numbers("i2")),
