@@ -157,14 +157,14 @@ class Server:
         """Whatever is taken here is given back by stop(), last first."""
         self._run = Path(tempfile.mkdtemp(prefix=Path(RUN_PREFIX).name, dir=Path(RUN_PREFIX).parent))
         self._held.callback(shutil.rmtree, self._run, ignore_errors=True)
-        self._run.chmod(0o711)
-        self._programs = find_programs(copy_to=self._run / "pg")
-        self._write_access_rules()
         self._data = self._chosen or self._run / "data"
-        self._held.enter_context(claim(self._data, self._programs))
         watch: list[str | Path] = ["/bin/sh", "-c", _WATCHDOG, "reviewlab-watchdog", self._data, self._run]
         watchdog = subprocess.Popen(watch, stdin=subprocess.PIPE, **apart())
         self._held.callback(lambda: watchdog.communicate(b"stopped\n"))
+        self._run.chmod(0o711)
+        self._programs = find_programs(copy_to=self._run / "pg")
+        self._write_access_rules()
+        self._held.enter_context(claim(self._data, self._programs))
         if not (self._data / "PG_VERSION").exists():
             create(self._data, self._programs, durable=self._durable)
 
