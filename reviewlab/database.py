@@ -2,45 +2,60 @@
 
 import asyncio
 import contextlib
+import logging
 import os
-import re
-import socket
-import ssl
+import random
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Protocol, TypeVar
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import asyncpg
-from asyncpg.exceptions import TargetServerAttributeNotMatched
+import stamina
 
+from reviewlab.connections import CLIENT_GRACE as CLIENT_GRACE
+from reviewlab.connections import open_connection
 from reviewlab.errors import (
     ConfigError,
-    ConnectError,
     ConnectionLostError,
+    OutcomeUnknownError,
     PoolTimeoutError,
     QueryError,
     QueryTimeoutError,
     ReadOnlyError,
-    ReviewDataError,
     ReviewLabError,
-    SchemaError,
     WrongLoopError,
 )
-from reviewlab.settings import Settings, Target
+from reviewlab.settings import Settings
+from reviewlab.translation import LOST, translating
 
 T = TypeVar("T")
 Work = Callable[[Any], Awaitable[T]]
 
-CLIENT_GRACE = 5.0
-"""Seconds that the client waits longer than the server's own time limit, whose cancel is cheaper."""
-
 READ_ONLY = "begin isolation level repeatable read read only"
 """How a read begins: all its statements see one moment."""
 
-IDLE_LIFETIME = 60.0
-_LOST = ("08", "57P01", "57P02", "57P03", "25P03", "25P04")
+READ_WRITE = "begin read write"
+"""How a write begins."""
+
+IDLE_LIFETIME = 60.0  # firewalls forget a silent connection after minutes, and say so to nobody
+MAX_AGE = 30 * 60.0
+HELD_LONG = 60.0
+CANCEL_GRACE = 1.0
+"""Seconds to end a cancelled statement in peace; then its connection is cut, and the server notices."""
+
+COMMIT_GRACE = 2.0
+"""Seconds to learn how a commit ended that was cancelled while under way."""
+
+CLIENT_CHECK = "1s"
+"""How often the server looks whether the client of a running statement is still there."""
+
+_POOLED = ("26000", "42P05")  # a statement prepared on another server connection, or by somebody else on this one
+_STALE = (*_POOLED, "0A000")  # a plan that was made before the table changed
+_DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -58,10 +73,20 @@ class Database:
         self.settings = settings
         self.write = write
         self.target = settings.target()
+        self.pooler = self.target.transaction_pooler
+        """Whether a transaction pooler stands between: known from the DSN, or learned from an error."""
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
+        self._checks_client = True
         self._holders: dict[int, tuple[str, float]] = {}
-        self._pool: asyncpg.Pool | None = _make_pool(settings, self.target)
+        self._expired_at = time.monotonic()
+        self._pool: asyncpg.Pool | None = asyncpg.create_pool(
+            min_size=0,
+            max_size=settings.max_connections,
+            max_inactive_connection_lifetime=IDLE_LIFETIME,
+            connect=_opener(weakref.proxy(self)),  # a cycle would keep a dropped pool open
+            reset=_keep_session,
+        )
 
     @classmethod
     async def open(cls, settings: Settings, *, write: bool = False) -> "Database":
@@ -82,52 +107,93 @@ class Database:
         timeout : float, optional
             Seconds for each statement; the setting ``statement_timeout`` if left out.
         """
-        for attempt in range(self.settings.retries + 1):
-            try:
+        attempts = stamina.retry_context(
+            on=_passes,
+            attempts=self.settings.retries + 1,
+            timeout=None,
+            wait_initial=0.1,
+            wait_exp_base=4,
+            wait_jitter=0.1,
+        )
+        async for attempt in attempts:
+            with attempt:
                 async with self.transaction(doing=doing, timeout=timeout) as connection:
                     return await work(connection)
-            except ConnectionLostError as error:
-                if attempt == self.settings.retries or not error.safe_to_retry or error.rows_delivered:
-                    raise
-                await self._expire()
-                await asyncio.sleep(0.1 * 4**attempt)
-        raise AssertionError  # the last attempt returns or raises
+        raise AssertionError  # an attempt returns or raises
 
     @asynccontextmanager
     async def transaction(
-        self, *, doing: str, timeout: float | None = None, begin: str = READ_ONLY
+        self, *, doing: str, timeout: float | None = None, begin: str = READ_ONLY, key: Any = None
     ) -> AsyncIterator[Any]:
         """Lend a connection inside a transaction, committed at the end, rolled back on an error.
 
-        *timeout* is the server's limit for each statement, in seconds; 0 for none.
+        A cancelled transaction is rolled back, unless its commit is under way: that is waited for.  The CancelledError
+        says whether it was committed.
+
+        Parameters
+        ----------
+        doing : str
+            What messages call it.
+        timeout : float, optional
+            The server's limit for each statement, in seconds; 0 for none.
+        begin : str
+            `READ_ONLY`, `READ_WRITE`, or another way to begin.
+        key : object, optional
+            What to look for in the table if it remains unknown whether a write happened.
+
+        Raises
+        ------
+        OutcomeUnknownError
+            If the connection was lost, or the time was up, while the commit was under way.
         """
         limit = self.settings.statement_timeout if timeout is None else timeout
-        async with self.acquire(doing) as connection:
-            with self.translating(doing):
-                try:
-                    await connection.execute(self._begin(begin, limit))
+        committed, began = False, time.monotonic()
+        try:
+            with self.translating(doing, "" if begin == READ_ONLY else "nothing was written"):
+                async with self.acquire(doing) as connection, self._rolling_back(connection):
+                    await self._begin(connection, begin, limit)
                     yield connection
-                    await connection.execute("commit")
-                except BaseException:
-                    await self._roll_back(connection)
-                    raise
+                    if begin == READ_ONLY:
+                        await connection.execute("commit")
+                    else:
+                        await self._commit(connection, doing, key)
+                        committed = True
+        except ReviewLabError as error:
+            await self._learn(error, began, reading=begin == READ_ONLY)
+            raise
+        except asyncio.CancelledError as error:
+            raise _stopped(doing) if committed else error from None
 
     @asynccontextmanager
     async def acquire(self, doing: str) -> AsyncIterator[Any]:
-        """Lend a connection; the pool rolls back and takes back what is left of it."""
+        """Lend a connection; what goes wrong inside leaves it closed, or as it was."""
         pool = self._check()
+        if time.monotonic() - self._expired_at > MAX_AGE * random.uniform(0.95, 1):  # noqa: S311
+            await self._expire()
         try:
             with self.translating(doing):
                 connection = await pool.acquire(timeout=self.settings.acquire_timeout)
         except QueryTimeoutError:
             raise self._no_connection() from None
+        except ConnectionLostError:
+            if self._pool is None:
+                raise _closed() from None
+            raise
         self._holders[id(connection)] = (doing, time.monotonic())
+        alarm = self._loop.call_later(HELD_LONG, _log.warning, "%s has held a connection for %g s", doing, HELD_LONG)
         try:
             yield connection
         finally:
+            alarm.cancel()
             del self._holders[id(connection)]
-            with self.translating(doing):
+            with contextlib.suppress(*_DRIVER_ERRORS):  # it is closed then, and what was done is done
                 await pool.release(connection, timeout=self.settings.close_timeout)
+
+    async def connect_apart(self, doing: str) -> asyncpg.Connection:
+        """Open a connection outside the pool, for whoever keeps or changes it; the caller closes it."""
+        self._check()
+        with self.translating(doing):
+            return await open_connection(self.settings, self.target, pooler=self.pooler)
 
     async def close(self) -> None:
         """Wait for running statements, then disconnect; closing twice is harmless, and bounded in time."""
@@ -138,8 +204,13 @@ class Database:
         try:
             async with asyncio.timeout(self.settings.close_timeout):
                 await pool.close()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _DRIVER_ERRORS:
             pool.terminate()
+
+    @property
+    def n_free(self) -> int:
+        """How many more connections may be used at once now; none beyond the first through a pooler."""
+        return 0 if self.pooler else self.settings.max_connections - len(self._holders)
 
     def stats(self) -> dict[str, int]:
         """Connections that are open, idle, in use, and the most there may be."""
@@ -147,25 +218,83 @@ class Database:
         size, idle = pool.get_size(), pool.get_idle_size()
         return {"open": size, "idle": idle, "in_use": size - idle, "most": self.settings.max_connections}
 
-    @contextmanager
-    def translating(self, doing: str) -> Iterator[None]:
+    def translating(self, doing: str, outcome: str = "") -> AbstractContextManager[None]:
         """Turn whatever the driver, the system or TLS raises into the tree of `reviewlab.errors`."""
-        try:
-            yield
-        except (ReviewLabError, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            translated = translate(error, doing=doing, where=self.target.where)
-            if translated is None:
-                raise
-            raise translated from None
+        return translating(doing=doing, where=self.target.where, outcome=outcome)
 
-    def _begin(self, begin: str, limit: float) -> str:
+    async def _begin(self, connection: Any, begin: str, limit: float) -> None:
+        """One round trip.  A connection that was idle and does not answer now has been cut unseen."""
+        patience = self.settings.acquire_timeout if self.pooler else self.settings.host_timeout
+        try:
+            await connection.execute(self._preamble(connection, begin, limit), timeout=patience)
+        except TimeoutError:
+            where = self.target.where
+            if self.pooler:
+                raise PoolTimeoutError(f"the pooler at {where} had no connection free within {patience:g} s") from None
+            raise ConnectionLostError(f"the connection to {where} was lost: no answer within {patience:g} s") from None
+        except asyncpg.InvalidParameterValueError:
+            if not self._checks_client:
+                raise
+            self._checks_client = False  # a server on a system that cannot look
+            await connection.execute("rollback")
+            await self._begin(connection, begin, limit)
+
+    def _preamble(self, connection: Any, begin: str, limit: float) -> str:
         parts = [begin, f"set local statement_timeout = {int(limit * 1000)}", "set local timezone = 'UTC'"]
         if self.settings.db_schema is not None:
             name = self.settings.db_schema.replace('"', '""')
             parts.append(f'set local search_path = "{name}", public')
+        if self._checks_client and not self.pooler and connection.get_server_version().major >= 14:
+            parts.append(f"set local client_connection_check_interval = '{CLIENT_CHECK}'")
         return "; ".join(parts)
+
+    @asynccontextmanager
+    async def _rolling_back(self, connection: Any) -> AsyncIterator[None]:
+        """End the transaction after an error, in little time; where that fails, cut the connection."""
+        try:
+            yield
+        except (TimeoutError, ConnectionLostError, OutcomeUnknownError):
+            connection.terminate()
+            raise
+        except BaseException:
+            try:
+                async with asyncio.timeout(CANCEL_GRACE):
+                    await connection.execute("rollback")
+            except _DRIVER_ERRORS:
+                connection.terminate()
+            except BaseException:
+                connection.terminate()
+                raise
+            raise
+
+    async def _commit(self, connection: Any, doing: str, key: Any) -> None:
+        """Commit so that the end is known, or said to be unknown."""
+        commit = asyncio.create_task(connection.execute("commit"))
+        try:
+            with contextlib.suppress(*_DRIVER_ERRORS):
+                await asyncio.shield(commit)
+        except asyncio.CancelledError:
+            with contextlib.suppress(asyncio.CancelledError):  # stopped twice
+                await asyncio.wait({commit}, timeout=COMMIT_GRACE)
+            if _ended(commit, doing, key) == "COMMIT":
+                raise _stopped(doing) from None
+            raise
+        if _ended(commit, doing, key) != "COMMIT":
+            raise QueryError(f"{doing}: nothing was written, because a statement before the commit had failed")
+
+    async def _learn(self, error: ReviewLabError, began: float, *, reading: bool) -> None:
+        """After the first loss the other connections are suspect too; a pooler shows itself by its errors."""
+        code = getattr(error, "sqlstate", None)
+        if code in _POOLED:
+            self.pooler = True
+        suspect = code in _STALE or isinstance(error, ConnectionLostError)
+        if (suspect or (isinstance(error, ReadOnlyError) and not reading)) and began >= self._expired_at:
+            await self._expire()
+
+    async def _expire(self) -> None:
+        self._expired_at = time.monotonic()
+        if self._pool is not None:
+            await self._pool.expire_connections()
 
     def _check(self) -> asyncpg.Pool:
         if os.getpid() != self._pid:
@@ -179,7 +308,7 @@ class Database:
         if running is not self._loop:
             raise WrongLoopError("this lab was opened on another event loop; open one here: await connect()")
         if self._pool is None:
-            raise ConfigError("this lab is closed; open another one: await connect()")
+            raise _closed()
         return self._pool
 
     def _no_connection(self) -> PoolTimeoutError:
@@ -191,14 +320,8 @@ class Database:
             "leave what holds them, or raise max_connections"
         )
 
-    async def _roll_back(self, connection: Any) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            if not connection.is_closed():
-                await connection.execute("rollback", timeout=self.settings.close_timeout)
-
-    async def _expire(self) -> None:
-        if self._pool is not None:
-            await self._pool.expire_connections()
+    def __reduce__(self) -> NoReturn:
+        raise WrongLoopError("a lab cannot be pickled or copied; open one in the other process: await connect()")
 
     def __del__(self) -> None:
         pool = getattr(self, "_pool", None)
@@ -208,128 +331,43 @@ class Database:
                 self._loop.call_soon_threadsafe(pool.terminate)
 
 
-def _make_pool(settings: Settings, target: Target) -> asyncpg.Pool:
-    async def open_connection(*_: Any, **pool_arguments: Any) -> asyncpg.Connection:
-        return await _open_any(settings, target, pool_arguments)
+def _opener(database: Database) -> Callable[..., Awaitable[asyncpg.Connection]]:
+    async def open_for_pool(*_: Any, **pool_arguments: Any) -> asyncpg.Connection:
+        return await open_connection(database.settings, database.target, pooler=database.pooler, **pool_arguments)
 
-    async def keep_session(_: asyncpg.Connection) -> None:
-        """Nothing to reset: settings are made by SET LOCAL, and a lent connection is closed afterwards."""
+    return open_for_pool
 
-    return asyncpg.create_pool(
-        min_size=0,
-        max_size=settings.max_connections,
-        max_inactive_connection_lifetime=IDLE_LIFETIME,
-        connect=open_connection,
-        reset=keep_session,
+
+async def _keep_session(_: asyncpg.Connection) -> None:
+    """Nothing to reset: settings are made by SET LOCAL, and a connection that keeps more is closed after use."""
+
+
+def _passes(error: Exception) -> bool:
+    """Whether a read that failed so deserves another try."""
+    if isinstance(error, ConnectionLostError):
+        return error.safe_to_retry and not error.rows_delivered
+    return isinstance(error, QueryError) and error.sqlstate in _STALE
+
+
+def _ended(commit: "asyncio.Task[str]", doing: str, key: Any) -> str:
+    """The server's word on a commit; its error if it refused; OutcomeUnknownError if there is none."""
+    if commit.done() and not commit.cancelled():
+        error = commit.exception()
+        if error is None:
+            return commit.result()
+        if isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(LOST):
+            raise error
+    commit.cancel()
+    look = "" if key is None else f"; look for {key} in the table"
+    raise OutcomeUnknownError(
+        f"{doing}: the connection was lost while the commit was under way: it may have been written, or not{look}",
+        key=key,
     )
 
 
-async def _open_any(settings: Settings, target: Target, pool_arguments: dict[str, Any]) -> asyncpg.Connection:
-    """Try the hosts in order; several share the connect timeout, each with a limit of its own."""
-    several = len(target.hosts) > 1
-    async with asyncio.timeout(target.connect_timeout) as whole:
-        for number, (host, port) in enumerate(target.hosts, start=1):
-            try:
-                async with asyncio.timeout(settings.host_timeout if several else None):
-                    return await _open_one(settings, target, host, port, pool_arguments)
-            except (OSError, TimeoutError, asyncpg.CannotConnectNowError, TargetServerAttributeNotMatched):
-                if number == len(target.hosts) or whole.expired():
-                    raise
-    raise AssertionError  # there is at least one host
+def _stopped(doing: str) -> asyncio.CancelledError:
+    return asyncio.CancelledError(f"{doing}: was committed before it was stopped")
 
 
-async def _open_one(
-    settings: Settings, target: Target, host: str, port: int, pool_arguments: dict[str, Any]
-) -> asyncpg.Connection:
-    secret = target.password
-    connection = await asyncpg.connect(
-        host=host,
-        port=port,
-        user=target.user,
-        password=None if secret is None else secret.get_secret_value,
-        passfile=target.passfile,
-        database=target.database,
-        ssl=target.tls,
-        target_session_attrs=target.target_session_attrs,
-        timeout=target.connect_timeout,
-        command_timeout=settings.statement_timeout + CLIENT_GRACE,
-        statement_cache_size=0 if target.transaction_pooler else 100,
-        server_settings=dict(target.server_settings),
-        **pool_arguments,
-    )
-    if not host.startswith("/"):
-        _keep_alive(connection)
-    return connection
-
-
-def _keep_alive(connection: asyncpg.Connection) -> None:
-    """Have the system notice a dead peer: asyncpg leaves keepalive off (asyncpg#606)."""
-    raw = connection._transport.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    limits = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
-    for name, value in limits.items():
-        with contextlib.suppress(AttributeError, OSError):  # not every system has each
-            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def translate(error: BaseException, *, doing: str, where: str) -> ReviewLabError | None:
-    """Say in reviewlab's words what an error of the driver or the system means; None if it is neither."""
-    if isinstance(error, asyncpg.PostgresError):
-        return _translate_sqlstate(error, doing=doing, where=where)
-    if isinstance(error, TargetServerAttributeNotMatched):
-        return ConnectError(f"{where}: no host is of the kind that target_session_attrs asks for")
-    if isinstance(error, TimeoutError):
-        return QueryTimeoutError(
-            f"{doing}: {where} did not answer within the time limit; narrow it down or raise the limit"
-        )
-    if isinstance(error, ssl.SSLError):
-        reason = getattr(error, "verify_message", "") or error.reason or type(error).__name__
-        return ConnectError(f"{where}: TLS failed: {reason}; check sslmode, sslrootcert and the host's name")
-    if isinstance(error, socket.gaierror):
-        return ConnectError(f"{where}: the host's name is not known")
-    if isinstance(error, ConnectionRefusedError | FileNotFoundError):
-        return ConnectError(f"{where}: nothing listens there; is PostgreSQL running, and is this its port?")
-    if isinstance(error, OSError | asyncpg.InternalClientError):
-        return ConnectionLostError(f"{doing}: the connection to {where} broke ({type(error).__name__})")
-    if isinstance(error, asyncpg.InterfaceError):
-        return ConnectionLostError(f"{doing}: the connection to {where} cannot be used any more")
-    if isinstance(error, BufferError | AssertionError | OverflowError):
-        return ConnectError(f"{where}: what answers is not a PostgreSQL server, or the answer was damaged")
-    return None
-
-
-def _translate_sqlstate(error: asyncpg.PostgresError, *, doing: str, where: str) -> ReviewLabError:
-    code, message = error.sqlstate or "", _without_values(error)
-    if code.startswith("28"):
-        return ConnectError(f"{where}: PostgreSQL refused the login: {message}; check user and password")
-    if code == "3D000":
-        return ConnectError(f"{where}: {message}; check the name after the / of the DSN")
-    if code == "53300":
-        return ConnectError(f"{where}: the server has no connection left: {message}; try again later")
-    if code.startswith(_LOST):
-        reason = "it was idle in a transaction for too long" if code == "25P03" else message
-        return ConnectionLostError(f"{doing}: the connection to {where} was lost: {reason}")
-    if code == "23505" and (line := re.search(r"^COPY \w+, line (\d+)", error.context or "")):
-        row = int(line[1])
-        return ReviewDataError(f"row {row}: its review_id is there already", row=row, column="review_id")
-    details: dict[str, Any] = {
-        "sqlstate": code or None,
-        "constraint": error.constraint_name,
-        "column": error.column_name,
-        "position": int(error.position) if error.position else None,
-    }
-    if code == "57014":
-        return QueryTimeoutError(f"{doing}: cancelled on the server: {message}", **details)
-    if code == "25006":
-        return ReadOnlyError(f"{doing}: {message}; reads only: writes need connect(write=True)", **details)
-    if code in ("42P01", "42703") and doing.startswith("sql/"):
-        return SchemaError(f"{doing}: {message}; run `reviewlab init`, or check the search path", **details)
-    return QueryError(f"{doing}: {message}", **details)
-
-
-def _without_values(error: asyncpg.PostgresError) -> str:
-    """The primary message, cut to 200 characters; a data exception (class 22) quotes the value: taken out."""
-    message = str(error.args[0] if error.args else "").splitlines()[0] if error.args else ""
-    if (error.sqlstate or "").startswith("22"):
-        message = re.sub(r'"(?:[^"]|"")*"?', '"…"', message, count=0)
-    return message[:200]
+def _closed() -> ConfigError:
+    return ConfigError("this lab is closed; open another one: await connect()")
