@@ -104,7 +104,7 @@ async def receive(
     *on_block* is awaited whenever the result has grown; the socket waits meanwhile.
     """
     # the bare statement, prepared under no name: several statements are refused here, and types are learned
-    prepared = await connection.prepare(statement.numbered, name="", timeout=timeout)
+    prepared = await connection.prepare(statement.numbered, name="")
     attributes = prepared.get_attributes()
     text = statement.inlined(values, [_quoted(kind) for kind in prepared.get_parameters()])
     names = [attribute.name for attribute in attributes]

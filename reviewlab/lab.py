@@ -2,17 +2,23 @@
 
 import asyncio
 import html
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from reviewlab import buckets, frames, jupyter, queries
+from reviewlab import buckets, frames, jupyter, memory, queries, selection, streams
 from reviewlab.database import Database, Reader
 from reviewlab.facts import Facts
+from reviewlab.progress import showing
+from reviewlab.receiver import Meter
 from reviewlab.server import Server
+from reviewlab.snapshot import open_snapshot
 
 Moment = str | date | datetime | pd.Timestamp
 T = TypeVar("T")
@@ -44,10 +50,16 @@ class ReviewLab:
         until: Moment | None = None,
         ratings: Iterable[int] | None = None,
         text: str | None = None,
+        columns: Sequence[str] | None = None,
+        sample: float | None = None,
+        seed: int = 1,
         limit: int | None = None,
         order_by: str | None = None,
         include_private: bool = False,
         tz: str | None = None,
+        parallel: int | None = None,
+        max_bytes: int | None = None,
+        progress: bool | None = None,
     ) -> pd.DataFrame:
         """Bring reviews into a DataFrame, one row each.
 
@@ -59,6 +71,12 @@ class ReviewLab:
             Only these ratings.
         text : str, optional
             Only reviews whose public text contains this, ignoring case.
+        columns : sequence of str, optional
+            Only these columns, in this order.
+        sample : float, optional
+            A random share of the table, such as 0.01; each review is chosen by itself.
+        seed : int
+            The same seed chooses the same reviews of an unchanged table.
         limit : int, optional
             At most so many; the newest ones unless *order_by* says otherwise.
         order_by : str, optional
@@ -67,6 +85,13 @@ class ReviewLab:
             True to read ``private_review`` too: personal data, so it is asked for each time.
         tz : str, optional
             A time zone for ``submitted_at``.
+        parallel : int, optional
+            How many connections to read on, all seeing one moment; left out, by size.  One where there is an order,
+            a limit or a sample.
+        max_bytes : int, optional
+            More is refused; left out, half of the memory that is free.
+        progress : bool, optional
+            True or False to show rows and bytes while reading, or not; left out, in JupyterLab and in a terminal.
 
         Returns
         -------
@@ -82,19 +107,129 @@ class ReviewLab:
         ------
         ValueError
             If *since* is not before *until*, or an argument is none of the known ones.
+        ResultTooLargeError
+            If the result does not fit *max_bytes*; nothing is kept of it.
 
-        Source: sql/reviews.sql, sql/reviews_private.sql
+        Source: sql/reviews.sql, sql/reviews_private.sql, sql/reviews_sample.sql, sql/reviews_sample_private.sql
         """
-        values = self._filters(since, until, ratings, text, tz)
-        columns = [name for name in queries.REVIEW_COLUMNS if include_private or name != "private_review"]
-        statement = queries.select(
-            queries.load("reviews_private" if include_private else "reviews"),
-            columns,
-            order_by="submitted_at desc" if limit is not None and order_by is None else order_by,
-            limit=limit,
-        )
-        frame = await self._await(frames.fetch(self._reader, statement, values, timeout=self.settings.bulk_timeout))
-        return self._localize(frame, "submitted_at", tz)
+        wanted = self._select(
+            since, until, ratings, text, tz,
+            columns=columns, include_private=include_private, sample=sample, seed=seed, limit=limit, order_by=order_by,
+        )  # fmt: skip
+        allowed = memory.allowed_bytes(max_bytes)
+        selection.check_size(wanted, self._facts, allowed)
+        workers = selection.how_many_workers(wanted, self._facts, parallel, self.settings.max_connections)
+        with showing(progress, total=self._facts.n_estimated if wanted.whole_table else None) as tell:
+            result = await self._await(
+                selection.read(
+                    self._reader,
+                    wanted,
+                    self._facts,
+                    workers=workers,
+                    timeout=self.settings.bulk_timeout,
+                    meter=Meter(allowed, tell),
+                )
+            )
+        return self._localize(await frames.frame_of(result, nullable=False), "submitted_at", tz)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        ratings: Iterable[int] | None = None,
+        text: str | None = None,
+        columns: Sequence[str] | None = None,
+        sample: float | None = None,
+        seed: int = 1,
+        limit: int | None = None,
+        order_by: str | None = None,
+        include_private: bool = False,
+        tz: str | None = None,
+        batch_rows: int = 50_000,
+    ) -> AsyncIterator[AsyncIterator[pd.DataFrame]]:
+        """Go through reviews of any number in little memory, batch by batch.
+
+        ::
+
+            async with lab.stream(since="2026-01-01") as batches:
+                async for batch in batches:
+                    ...
+
+        Leaving early gives the connection back.  The arguments are those of `reviews`; the batches are frames as it
+        returns them, of at most *batch_rows* rows and some 4 MB.
+
+        Raises
+        ------
+        ConnectionLostError
+            If the connection is lost after the first batch; ``rows_delivered`` says how many rows had come.
+        """
+        wanted = self._select(
+            since, until, ratings, text, tz,
+            columns=columns, include_private=include_private, sample=sample, seed=seed, limit=limit, order_by=order_by,
+        )  # fmt: skip
+        async with self._open_stream(wanted, queries.whole_number(batch_rows, name="batch_rows", least=1)) as batches:
+
+            async def framed() -> AsyncGenerator[pd.DataFrame, None]:
+                async for table, result in batches:
+                    yield self._localize(frames.to_frame(table, result, nullable=False), "submitted_at", tz)
+
+            async with aclosing(framed()) as iterator:
+                yield iterator
+
+    async def export_parquet(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        ratings: Iterable[int] | None = None,
+        text: str | None = None,
+        columns: Sequence[str] | None = None,
+        sample: float | None = None,
+        seed: int = 1,
+        limit: int | None = None,
+        order_by: str | None = None,
+        include_private: bool = False,
+        progress: bool | None = None,
+    ) -> int:
+        """Write reviews to a Parquet file, in little memory; the arguments are those of `reviews`.
+
+        Times are naive, as stored.  The file appears only when it is whole, and replaces an older one.
+
+        Returns
+        -------
+        int
+            How many reviews were written.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be written.
+        """
+        wanted = self._select(
+            since, until, ratings, text, None,
+            columns=columns, include_private=include_private, sample=sample, seed=seed, limit=limit, order_by=order_by,
+        )  # fmt: skip
+        with showing(progress, total=self._facts.n_estimated if wanted.whole_table else None) as tell:
+            async with self._open_stream(wanted, streams.ROW_GROUP, Meter(progress=tell)) as batches:
+                return await self._await(streams.write_parquet(batches, path))
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["ReviewLab"]:
+        """Let several helpers see one moment.
+
+        ::
+
+            async with lab.snapshot() as frozen:
+                counts = await frozen.rating_counts("week")
+                newest = await frozen.reviews(limit=10)
+
+        It holds one connection, so it shall not stay open for long; reads take their turn on it.
+        """
+        async with open_snapshot(self._database) as reader:
+            yield ReviewLab(self._database, replace(self._facts, scale=self._scale), reader=reader)
 
     async def count(
         self,
@@ -109,7 +244,7 @@ class ReviewLab:
 
         Source: sql/count.sql
         """
-        values = self._filters(since, until, ratings, text, tz)
+        values = selection.filters(*self._range(since, until, tz), ratings, text)
         row = await self._await(frames.fetch_row(self._reader, queries.load("count"), values))
         return int(row["n"])
 
@@ -246,7 +381,9 @@ class ReviewLab:
         *,
         params: Mapping[str, Any] | None = None,
         decimal: frames.Decimals = "float",
+        max_bytes: int | None = None,
         timeout: float | None = None,
+        progress: bool | None = None,
         **named: Any,
     ) -> pd.DataFrame:
         """Run one reading statement; values stand in it as ``:name`` and are passed by name.
@@ -259,6 +396,8 @@ class ReviewLab:
             Values whose names are no Python identifiers, or clash with an argument here.
         decimal : {"float", "exact"}
             Whether ``numeric`` becomes float64 or Decimal objects.
+        max_bytes, progress
+            As for `reviews`.
         timeout : float, optional
             Seconds; the setting ``bulk_timeout`` if left out.
 
@@ -266,8 +405,8 @@ class ReviewLab:
         -------
         DataFrame
             Its dtypes depend on the statement's column types alone: Int16, Int32, Int64, boolean, float, str,
-            datetime64[us] (dates too), datetime64[us, UTC]; time and bytea as objects; everything else as str in
-            PostgreSQL's text form.
+            datetime64[us] (dates too), datetime64[us, UTC]; time, bytea and exact decimals as objects, arrays as
+            lists; everything else as str in PostgreSQL's text form.
 
         Raises
         ------
@@ -282,16 +421,19 @@ class ReviewLab:
         values = {**(params or {}), **named}
         queries.check_names(statement, values)
         frames.check_reads(query)
-        return await self._await(
-            frames.fetch(
-                self._reader,
-                statement,
-                values,
-                timeout=self.settings.bulk_timeout if timeout is None else timeout,
-                nullable=True,
-                decimal=decimal,
+        with showing(progress) as tell:
+            return await self._await(
+                frames.fetch(
+                    self._reader,
+                    statement,
+                    values,
+                    timeout=self.settings.bulk_timeout if timeout is None else timeout,
+                    nullable=True,
+                    decimal=decimal,
+                    max_bytes=memory.allowed_bytes(max_bytes),
+                    progress=tell,
+                )
             )
-        )
 
     async def value(self, query: str, /, **named: Any) -> Any:
         """Return the first value of a reading statement; None if it is NULL or there is no row."""
@@ -302,6 +444,18 @@ class ReviewLab:
         if not isinstance(first, (list, dict)) and pd.isna(first):
             return None
         return first.item() if isinstance(first, np.generic) else first
+
+    async def server_version(self) -> str:
+        """Return the version of the server that answers now, such as ``18.6``."""
+
+        async def work(connection: Any) -> str:
+            return str(connection.get_settings().server_version).split()[0]
+
+        return await self._await(self._reader.read(work, doing="server version"))
+
+    async def pool_stats(self) -> dict[str, int]:
+        """Return how many connections are ``open``, ``idle``, ``in_use``, and the ``most`` there may be."""
+        return self._database.stats()
 
     async def close(self) -> None:
         """Wait for running statements, then disconnect; closing twice is harmless.  A demo's server goes with it."""
@@ -353,28 +507,30 @@ class ReviewLab:
             raise ValueError(f"since must be before until; they are {since} and {until}")
         return begin, end
 
-    def _filters(
+    def _select(
         self,
         since: Moment | None,
         until: Moment | None,
         ratings: Iterable[int] | None,
         text: str | None,
         tz: str | None,
-    ) -> dict[str, Any]:
-        begin, end = self._range(since, until, tz)
-        wanted = None
-        if ratings is not None:
-            wanted = [queries.whole_number(rating, name="a rating", least=-(2**31)) for rating in ratings]
-        return {
-            "since": begin,
-            "until": end,
-            "ratings": wanted,
-            "pattern": None if text is None else queries.like_pattern(text),
-            "first_block": None,
-            "end_block": None,
-        }
+        **options: Any,
+    ) -> selection.Selection:
+        return selection.select_reviews(selection.filters(*self._range(since, until, tz), ratings, text), **options)
+
+    def _open_stream(
+        self, wanted: selection.Selection, batch_rows: int, meter: Meter | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+        return streams.open_stream(
+            self._reader,
+            wanted.statement,
+            wanted.values,
+            batch_rows=batch_rows,
+            timeout=self.settings.bulk_timeout,
+            meter=meter,
+        )
 
     def _localize(self, frame: pd.DataFrame, column: str, tz: str | None) -> pd.DataFrame:
-        if tz is None:
+        if tz is None or column not in frame:
             return frame
         return frame.assign(**{column: buckets.localize(frame[column], tz=tz, stored_tz=self.settings.stored_tz)})

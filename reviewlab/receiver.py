@@ -20,6 +20,7 @@ SMALL = 256 << 10
 """Below this a block is decoded at once: a thread would take longer to wake up."""
 
 _ROOM = 64 << 10  # in front of a block, for the row that its predecessor cut
+_CAPACITY = _ROOM + BLOCK_SIZE + SMALL
 _DECODERS = ThreadPoolExecutor(2, thread_name_prefix="reviewlab-decode")
 
 
@@ -44,6 +45,12 @@ class Result:
     n_rows: int = 0
     beyond: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: "Result") -> None:
+        """Append the rows of another result of the same statement."""
+        self.blocks += other.blocks
+        self.n_rows += other.n_rows
+        self.beyond.update(other.beyond)
+
     def table(self) -> pa.Table:
         """All rows so far as an Arrow table; the blocks are given up."""
         blocks, self.blocks = self.blocks, []
@@ -66,6 +73,10 @@ class Meter:
     progress: Callable[[int, int], None] | None = None
     n_rows: int = 0
     n_bytes: int = 0
+
+    def restart(self) -> None:
+        """Count from zero: what was read before was lost."""
+        self.n_rows = self.n_bytes = 0
 
     def add_bytes(self, n: int) -> None:
         """Count bytes, or raise ResultTooLargeError."""
@@ -139,7 +150,7 @@ class Receiver:
         needed = self._end + len(data) + wire.SLACK
         if needed > len(self._buffer):
             # doubled, so that one long value is not moved over and over
-            size = max(needed, _ROOM + BLOCK_SIZE + SMALL, 2 * len(self._buffer) if self._buffer else 0)
+            size = max(needed, 2 * len(self._buffer)) if self._buffer else max(needed, SMALL)
             self._buffer += bytes(size - len(self._buffer))
         self._buffer[self._end : self._end + len(data)] = data
         self._end += len(data)
@@ -148,7 +159,7 @@ class Receiver:
         await self._collect()
         self._decoded = (self._buffer, self._begin, self._end)
         self._decoding = self._decode(final=False)
-        self._buffer, self._spare = self._spare, bytearray()
+        self._buffer, self._spare = self._spare or bytearray(_CAPACITY), bytearray()
         self._begin = self._end = _ROOM
 
     async def _collect(self) -> None:
