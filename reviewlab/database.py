@@ -19,6 +19,7 @@ from reviewlab.connections import CLIENT_GRACE as CLIENT_GRACE
 from reviewlab.connections import open_connection
 from reviewlab.errors import (
     ConfigError,
+    ConnectError,
     ConnectionLostError,
     OutcomeUnknownError,
     PoolTimeoutError,
@@ -115,10 +116,13 @@ class Database:
             wait_exp_base=4,
             wait_jitter=0.1,
         )
-        async for attempt in attempts:
-            with attempt:
-                async with self.transaction(doing=doing, timeout=timeout) as connection:
-                    return await work(connection)
+        try:
+            async for attempt in attempts:
+                with attempt:
+                    async with self.transaction(doing=doing, timeout=timeout) as connection:
+                        return await work(connection)
+        except ReviewLabError as error:
+            raise error.with_traceback(None)  # the frames of the retries tell a reader nothing
         raise AssertionError  # an attempt returns or raises
 
     @asynccontextmanager
@@ -311,7 +315,10 @@ class Database:
             raise _closed()
         return self._pool
 
-    def _no_connection(self) -> PoolTimeoutError:
+    def _no_connection(self) -> ReviewLabError:
+        if len(self._holders) < self.settings.max_connections:
+            patience = self.settings.acquire_timeout
+            return ConnectError(f"{self.target.where}: timed out: no new connection within {patience:g} s")
         now = time.monotonic()
         held = "; ".join(f"{doing} for {now - since:.0f} s" for doing, since in self._holders.values())
         return PoolTimeoutError(
