@@ -71,6 +71,8 @@ async def fetch(
     try:
         result = await reader.read(work, doing=statement.doing, timeout=timeout)
     except QueryError as error:
+        if error.sqlstate == "0A000" and first_word(statement.pieces[0]) == "with":
+            raise ReadOnlyError(f"{error}; sql() only reads", sqlstate=error.sqlstate) from None
         raise mark_position(error, statement) from None
     return await frame_of(result, nullable=nullable)
 
@@ -106,7 +108,9 @@ async def receive(
     # the bare statement, prepared under no name: several statements are refused here, and types are learned
     prepared = await connection.prepare(statement.numbered, name="")
     attributes = prepared.get_attributes()
-    text = statement.inlined(values, [_quoted(kind) for kind in prepared.get_parameters()])
+    types = [_quoted(kind) for kind in prepared.get_parameters()]
+    # EXPLAIN learns the types of its parameters only when it runs
+    text = statement.inlined(values, types or [""] * len(statement.names))
     names = [attribute.name for attribute in attributes]
     _check_distinct(names)
     if first_word(text) in ("explain", "show"):

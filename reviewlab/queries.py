@@ -27,6 +27,7 @@ ORDERS = {
     "review_id desc": "review_id desc",
 }
 _HEADER = re.compile(r"-- (param \$\d+|column) (\w+) ([^:]+)(?::.*)?")
+_EXPLAIN = re.compile(r"\A((?:\s|--[^\n]*\n|/\*.*?\*/)*)explain\b", re.DOTALL | re.IGNORECASE)
 _NUMBERED = re.compile(r"\$(\d+)\b")
 
 
@@ -184,7 +185,8 @@ def parse(query: str) -> Statement:
     from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]
 
     try:
-        tokens = Postgres().tokenize(query)
+        # sqlglot takes what follows EXPLAIN for one string, so it is shown a word of the same length
+        tokens = Postgres().tokenize(_EXPLAIN.sub(r"\1select ", query))
     except TokenError:
         raise ValueError("the statement has a string, a name in quotes or a comment that does not end") from None
     if not tokens:
@@ -233,7 +235,7 @@ def check_names(statement: Statement, given: Mapping[str, Any]) -> None:
 
 
 def literal(value: Any, kind: str, *, name: str = "value") -> str:
-    """Write *value* as a literal of the PostgreSQL type *kind*, in parentheses.
+    """Write *value* as a literal of the PostgreSQL type *kind*, in parentheses; with no kind, of a type yet unknown.
 
     Raises
     ------
@@ -241,16 +243,17 @@ def literal(value: Any, kind: str, *, name: str = "value") -> str:
         If the value holds a NUL character or half a surrogate pair; the value is not shown.
     """
     text = text_form(value, as_json="json" in kind)
+    cast = f"::{kind}" if kind else ""
     if text is None:
-        return f"(null::{kind})"
+        return f"(null{cast})"
     if "\0" in text:
         raise ValueError(f":{name} holds a NUL character, which PostgreSQL cannot store")
     if any("\ud800" <= character <= "\udfff" for character in text) if not text.isascii() else False:
         raise ValueError(f":{name} holds half of a surrogate pair, which UTF-8 cannot store")
     quoted = text.replace("'", "''")
     if "\\" in quoted:  # right whatever standard_conforming_strings is
-        return "(E'" + quoted.replace("\\", "\\\\") + f"'::{kind})"
-    return f"('{quoted}'::{kind})"
+        return "(E'" + quoted.replace("\\", "\\\\") + f"'{cast})"
+    return f"('{quoted}'{cast})"
 
 
 def text_form(value: Any, *, as_json: bool = False) -> str | None:

@@ -3,6 +3,7 @@
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -83,13 +84,14 @@ def translate(error: Exception, *, doing: str, where: str, outcome: str = "") ->
     tail = f"; {outcome}" if outcome else ""
     if isinstance(error, asyncpg.PostgresError):
         return _translate_sqlstate(error, doing=doing, lost=lost, tail=tail)
-    if not raised_by_driver(error):
-        return None
-    if isinstance(error, TimeoutError):
+    origin = raised_in(error)
+    if isinstance(error, TimeoutError) and origin in ("asyncpg", "reviewlab"):
         return QueryTimeoutError(
             f"{doing}: {where} did not answer within the time limit, so the connection was given up{tail}; "
             "the server or the network stands still, or the limit is too short"
         )
+    if origin != "asyncpg":
+        return None
     if isinstance(error, asyncpg.DataError | UnicodeEncodeError):
         number = re.search(r"\$\d+", str(error))
         return ReviewDataError(
@@ -104,15 +106,15 @@ def translate(error: Exception, *, doing: str, where: str, outcome: str = "") ->
     return ConnectionLostError(f"{lost}: what came from there is damaged ({type(error).__name__}){tail}")
 
 
-def raised_by_driver(error: BaseException) -> bool:
-    """Whether an error arose below asyncpg, rather than in our own code or in that of a caller."""
-    driver = False
+def raised_in(error: BaseException) -> str:
+    """Return the package whose code an error arose in, the standard library left out; ours, the driver's, a caller's."""
+    package = ""
     traceback: TracebackType | None = error.__traceback__
     while traceback is not None:
-        package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        driver = package == "asyncpg" or (driver and package != "reviewlab")
+        name = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        package = package if name in sys.stdlib_module_names else name
         traceback = traceback.tb_next
-    return driver
+    return package
 
 
 def _translate_sqlstate(error: asyncpg.PostgresError, *, doing: str, lost: str, tail: str) -> ReviewLabError:
@@ -128,6 +130,8 @@ def _translate_sqlstate(error: asyncpg.PostgresError, *, doing: str, lost: str, 
         "column": error.column_name,
         "position": int(error.position) if error.position else None,
     }
+    if code == "42703" and error.hint:  # names of columns, never a value
+        message += f"; {error.hint[0].lower()}{error.hint[1:].rstrip('.')}"
     if code == "57014":
         return QueryTimeoutError(
             f"{doing}: cancelled on the server: {message}; narrow it down or raise the limit", **details
