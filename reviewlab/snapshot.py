@@ -105,18 +105,18 @@ async def read_in_parallel(
                     raise  # a part may be lost with it
 
         begun = [asyncio.Event() for _ in range(min(workers - 1, database.n_free, len(todo) - 1))]
-        async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(help_out(event)) for event in begun]
-            await work_off(connection)
-            for helper, event in zip(helpers, begun, strict=True):
-                if not event.is_set():  # there is nothing left to do, and it may wait for long
-                    helper.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [group.create_task(help_out(event)) for event in begun]
+                await work_off(connection)
+                for helper, event in zip(helpers, begun, strict=True):
+                    if not event.is_set():  # there is nothing left to do, and it may wait for long
+                        helper.cancel()
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
         return [results[number] for number in sorted(results)]
 
-    try:
-        return await database.read(coordinate, doing=doing, timeout=timeout)
-    except BaseExceptionGroup as group:
-        raise _first(group) from None
+    return await database.read(coordinate, doing=doing, timeout=timeout)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
