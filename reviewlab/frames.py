@@ -88,7 +88,10 @@ async def fetch_row(reader: Reader, statement: Statement, values: Mapping[str, A
 
 async def receive_row(connection: Any, statement: Statement, values: Mapping[str, Any]) -> dict[str, Any]:
     """Run a statement of ``sql/`` that returns one row, on a connection in a transaction."""
-    return dict(await connection.fetchrow(statement.inlined(values)))
+    row = dict(await connection.fetchrow(statement.inlined(values)))
+    if list(row) != [name for name, _ in statement.columns]:
+        raise ConnectionLostError(f"{statement.doing}: the result arrived damaged; nothing was kept of it")
+    return row
 
 
 async def receive(
