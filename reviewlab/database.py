@@ -108,22 +108,22 @@ class Database:
         timeout : float, optional
             Seconds for each statement; the setting ``statement_timeout`` if left out.
         """
-        attempts = stamina.retry_context(
-            on=_passes,
-            attempts=self.settings.retries + 1,
-            timeout=None,
-            wait_initial=0.1,
-            wait_exp_base=4,
-            wait_jitter=0.1,
-        )
         try:
-            async for attempt in attempts:
-                with attempt:
-                    async with self.transaction(doing=doing, timeout=timeout) as connection:
-                        return await work(connection)
+            return await self._read_once(work, doing=doing, timeout=timeout)
         except ReviewLabError as error:
-            raise error.with_traceback(None)  # the frames of the retries tell a reader nothing
+            if not self.settings.retries or not _passes(error):
+                raise
+        again = stamina.retry_context(
+            on=_passes, attempts=self.settings.retries, timeout=None, wait_initial=0.1, wait_max=0.4, wait_jitter=0.1
+        )
+        async for attempt in again:
+            with attempt:
+                return await self._read_once(work, doing=doing, timeout=timeout)
         raise AssertionError  # an attempt returns or raises
+
+    async def _read_once(self, work: Work[T], *, doing: str, timeout: float | None) -> T:
+        async with self.transaction(doing=doing, timeout=timeout) as connection:
+            return await work(connection)
 
     @asynccontextmanager
     async def transaction(

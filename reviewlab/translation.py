@@ -102,12 +102,13 @@ def translate(error: Exception, *, doing: str, where: str, outcome: str = "") ->
     if isinstance(error, OSError):
         return ConnectionLostError(f"{lost} ({type(error).__name__}){tail}")
     if isinstance(error, asyncpg.InterfaceError):
-        return ConnectionLostError(f"{lost}: it was closed{tail}")
+        why = "by a limit of the server for idle transactions, by an administrator, or by close()"
+        return ConnectionLostError(f"{lost}: it was closed meanwhile, {why}{tail}")
     return ConnectionLostError(f"{lost}: what came from there is damaged ({type(error).__name__}){tail}")
 
 
 def raised_in(error: BaseException) -> str:
-    """Return the package whose code an error arose in, the standard library left out; ours, the driver's, a caller's."""
+    """Return the package in whose code an error arose, the standard library left out: driver, ours or a caller's."""
     package = ""
     traceback: TracebackType | None = error.__traceback__
     while traceback is not None:
@@ -155,15 +156,16 @@ def _translate_connect(error: Exception, *, where: str, sslmode: str, patience: 
     if isinstance(error, TimeoutError):
         return ConnectError(f"{where}: timed out: no complete answer within {patience:g} s; is a firewall between?")
     if isinstance(error, ssl.SSLError):
-        reason = getattr(error, "verify_message", "") or error.reason or type(error).__name__
-        return ConnectError(f"{where}: TLS failed under sslmode={sslmode}: {reason}; {_cure(str(reason))}")
+        reason = (getattr(error, "verify_message", "") or error.reason or type(error).__name__).rstrip(".")
+        return ConnectError(f"{where}: TLS failed under sslmode={sslmode}: {reason}; {_cure(reason)}")
     if isinstance(error, socket.gaierror):
         return ConnectError(f"{where}: the host's name is not known; check its spelling and the network")
     if isinstance(error, ConnectionRefusedError | FileNotFoundError):
         return ConnectError(f"{where}: nothing listens there; is PostgreSQL running, and is this its port?")
-    if isinstance(error, OSError) and "SSL upgrade" in str(error):
+    if isinstance(error, OSError) and "SSL upgrade" in str(error) and sslmode not in ("allow", "prefer"):
         return ConnectError(
-            f"{where}: the server offers no TLS, and sslmode={sslmode} asks for it; no password was sent"
+            f"{where}: the server offers no TLS, or is not PostgreSQL, and sslmode={sslmode} asks for TLS; "
+            "no password was sent"
         )
     if isinstance(error, ClientConfigurationError):
         return ConfigError(f"{where}: the driver refuses a setting; check sslcert, sslkey, passfile and options")

@@ -49,6 +49,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 
 @pytest.fixture
+def dsn_outside(dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test's database, for another process: none that shares our Python's warnings as errors."""
+    monkeypatch.delenv("PYTHONWARNINGS", raising=False)
+    return dsn
+
+
+@pytest.fixture
 async def proxy(dsn: str) -> AsyncIterator[Proxy]:
     """A proxy in front of the tests' server."""
     async with Proxy(socket_of(dsn)) as started:
