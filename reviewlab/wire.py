@@ -7,7 +7,6 @@ the data can cost time, never a wrong row.
 Format: PostgreSQL documentation, COPY, "Binary Format"; the values are those of the types' send functions.
 """
 
-import binascii
 import itertools
 import struct
 from collections.abc import Callable, Sequence
@@ -277,6 +276,7 @@ def _times(values: npt.NDArray[Any], null: Mask) -> tuple[pa.Array, int]:
     return pa.array(since_midnight, mask=_mask(null)).cast(pa.time64("us")), n_lost
 
 
+_TWO_DIGITS = pa.array(np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16))
 _HEX = np.dtype([("a", "u8"), ("b", "u4"), ("c", "u4"), ("d", "u4"), ("e", "u8"), ("f", "u4")])
 _UUID = np.dtype(
     {
@@ -287,7 +287,8 @@ _UUID = np.dtype(
 
 
 def _uuids(values: npt.NDArray[Any], null: Mask) -> tuple[pa.Array, int]:
-    digits = np.frombuffer(binascii.hexlify(values.tobytes()), _HEX)
+    raw = pa.Array.from_buffers(pa.uint8(), 16 * len(values), [None, pa.py_buffer(values.tobytes())])
+    digits = np.frombuffer(_TWO_DIGITS.take(raw).buffers()[1], _HEX, count=len(values))
     text = np.empty(len(values), _UUID)
     for name in _UUID.names or ():
         text[name] = ord("-") if name.startswith("-") else digits[name]

@@ -1,0 +1,155 @@
+"""What is typical of each period, and how sure is that?"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reviewlab.ratings.counts import Counts, Floats, read_counts, sides
+
+PSEUDO_REVIEWS = 2.0
+"""Weight of all periods together in the interval of one: more would hide the very weeks that one looks for."""
+
+PERCENTILES = {"median": 0.5, "p10": 0.1, "p25": 0.25, "p75": 0.75, "p90": 0.9}
+
+
+def summarize(
+    counts: pd.DataFrame, *, positive: int | None = None, negative: int | None = None, level: float = 0.95
+) -> pd.DataFrame:
+    """Summarize the ratings of each period.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        What ``lab.rating_counts`` returns; ratings outside the scale are left out, see `quality`.
+    positive, negative : int, optional
+        The least positive and the most negative rating; by default the top and the bottom 40 % of the scale.
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame, one row per period, indexed by bucket:
+
+        bucket_end                          as in counts
+        complete                            bool
+        n                                   int64    reviews
+        mean, mean_lo, mean_hi              float64  and its credible interval
+        sd                                  float64  of the sample; NaN for a single review
+        median, p10, p25, p75, p90          float64  between two reviews by linear interpolation
+        share_positive, …_lo, …_hi          float64  0 to 1, with Wilson's interval
+        share_negative                      float64
+        share_top, share_extreme            float64  of the highest rating; of the highest and the lowest
+        net_score, …_lo, …_hi               float64  -1 to 1: share of the top 20 % less that of the bottom 60 %
+        share_private, …_lo, …_hi           float64  with a private text; only where counts have n_private
+        mode                                Int64    the most frequent rating, the lowest of several
+
+    A period without reviews has NaN.
+
+    Notes
+    -----
+    The intervals of mean and net score are those of the posterior under a Dirichlet prior: half a review per rating
+    and `PSEUDO_REVIEWS` reviews in the shares of all periods together.  The mean of the scores has a known mean and
+    variance there; a Beta distribution on the range of the scores with both gives the quantiles.  It holds at n = 3
+    and for periods with nothing but the highest rating.  Shares: Wilson (1927), by statsmodels.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
+    read = read_counts(counts)
+    least, most = sides(read, positive, negative)
+    scale, top, bottom = read.scale, round(0.2 * len(read.scale)), round(0.6 * len(read.scale))
+    score = np.zeros(len(scale))
+    score[:bottom], score[len(scale) - top :] = -1, 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        columns: dict[str, Any] = {"n": read.total}
+        columns |= dict(zip(("mean", "mean_lo", "mean_hi"), _score(read, scale.astype(float), level), strict=True))
+        columns["sd"] = _deviation(read)
+        columns |= {name: _percentile(read, share) for name, share in PERCENTILES.items()}
+        columns |= _share("share_positive", read.n[:, scale >= least].sum(axis=1), read.total, level)
+        columns["share_negative"] = read.n[:, scale <= most].sum(axis=1) / read.total
+        columns["share_top"] = read.n[:, -1:].sum(axis=1) / read.total
+        columns["share_extreme"] = read.n[:, [0, -1] if len(scale) > 1 else [0][: len(scale)]].sum(axis=1) / read.total
+        columns |= dict(zip(("net_score", "net_score_lo", "net_score_hi"), _score(read, score, level), strict=True))
+        if "n_private" in counts:
+            private = counts.groupby("bucket")["n_private"].sum().to_numpy(np.int64)
+            columns |= _share("share_private", private, read.total, level)
+    mode = pd.array(scale[read.n.argmax(axis=1)] if len(scale) else np.empty(0, np.int64), dtype="Int64")
+    mode[read.total == 0] = pd.NA
+    return read.periods.assign(**columns, mode=mode).set_index("bucket")
+
+
+def to_wide(counts: pd.DataFrame) -> pd.DataFrame:
+    """Put the ratings side by side: one row per period, one column per point of the scale.
+
+    Returns
+    -------
+    DataFrame, indexed by bucket; columns int, named rating; int64 counts.  Ratings outside the scale are left out.
+    """
+    read = read_counts(counts)
+    index = pd.DatetimeIndex(read.periods["bucket"], name="bucket")
+    return pd.DataFrame(read.n, index=index, columns=pd.Index(read.scale, name="rating"))
+
+
+def quality(counts: pd.DataFrame) -> pd.DataFrame:
+    """Count what the other functions leave out.
+
+    Returns
+    -------
+    DataFrame, indexed by bucket: n (int64, all reviews), n_out_of_scale (int64, those outside the scale).
+    """
+    read = read_counts(counts)
+    columns = {"n": read.total + read.outside, "n_out_of_scale": read.outside}
+    return pd.DataFrame(columns, index=pd.DatetimeIndex(read.periods["bucket"], name="bucket"))
+
+
+def _score(read: Counts, score: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+    """Mean of a score per review, and its credible interval."""
+    from scipy.stats import beta
+
+    mean = read.n @ score / read.total
+    if not len(score) or score.min() == score.max():
+        return mean, mean.copy(), mean.copy()
+    pooled = read.n.sum(axis=0) / max(read.n.sum(), 1)
+    weight = read.n + 0.5 + PSEUDO_REVIEWS * pooled
+    sum_of_weights = weight.sum(axis=1)
+    centre = weight @ score / sum_of_weights
+    variance = (weight @ score**2 / sum_of_weights - centre**2) / (sum_of_weights + 1)
+    low, width = score.min(), score.max() - score.min()
+    x = (centre - low) / width
+    size = x * (1 - x) * width**2 / variance - 1
+    lo, hi = (low + width * beta.ppf(q, x * size, (1 - x) * size) for q in ((1 - level) / 2, (1 + level) / 2))
+    empty = read.total == 0
+    lo[empty] = hi[empty] = np.nan
+    return mean, lo, hi
+
+
+def _deviation(read: Counts) -> Floats:
+    mean = read.n @ read.scale / read.total
+    squares = (read.n * (read.scale - mean[:, None]) ** 2).sum(axis=1)
+    return np.asarray(np.where(read.total > 1, np.sqrt(squares / (read.total - 1)), np.nan), np.float64)
+
+
+def _percentile(read: Counts, share: float) -> Floats:
+    """As PostgreSQL's percentile_cont: linear between the two reviews around the place."""
+    if not len(read.scale):
+        return np.full(len(read.n), np.nan)
+    place = share * np.maximum(read.total - 1, 0)
+    below, above = np.floor(place), np.ceil(place)
+    counted = read.n.cumsum(axis=1)
+    at = [
+        read.scale[np.minimum((counted <= rank[:, None]).sum(axis=1), len(read.scale) - 1)] for rank in (below, above)
+    ]
+    value = at[0] + (place - below) * (at[1] - at[0])
+    return np.asarray(np.where(read.total > 0, value, np.nan), np.float64)
+
+
+def _share(name: str, some: Any, all_: Any, level: float) -> dict[str, Floats]:
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(some, np.maximum(all_, 1), alpha=1 - level, method="wilson")
+    empty = all_ == 0
+    return {
+        name: some / all_,
+        f"{name}_lo": np.where(empty, np.nan, low),
+        f"{name}_hi": np.where(empty, np.nan, high),
+    }
