@@ -9,7 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from reviewlab.errors import ConfigError, WrongLoopError
 
@@ -20,16 +20,16 @@ _starting = threading.Lock()
 _wakeup: tuple[asyncio.AbstractEventLoop, socket.socket, socket.socket] | None = None
 
 
-def run(coroutine: Coroutine[Any, Any, T], *, timeout: float | None = None) -> T:
-    """Run a coroutine from synchronous code and return its result.
+def run(awaitable: Awaitable[T], *, timeout: float | None = None) -> T:
+    """Run a coroutine, or ``connect()``, from synchronous code and return its result.
 
-    All coroutines run on one event loop in a daemon thread, so a lab that was opened by ``run(connect())`` works in
+    They all run on one event loop in a daemon thread, so a lab that was opened by ``run(connect())`` works in
     every later ``run(…)``: in scripts, threads, terminals, ``%timeit``, and in notebooks too.  Ctrl-C and a notebook's
     Stop cancel the coroutine, and with it the query on the server.  A call costs about 0.2 ms.
 
     Parameters
     ----------
-    coroutine : coroutine
+    awaitable : coroutine or other awaitable
     timeout : float, optional
         Seconds; TimeoutError after that, and the coroutine is cancelled.
 
@@ -42,7 +42,7 @@ def run(coroutine: Coroutine[Any, Any, T], *, timeout: float | None = None) -> T
     with _starting:
         if _background is None or _background.pid != os.getpid():
             _background = _Background()
-    return _background.call(coroutine, timeout)
+    return _background.call(awaitable, timeout)
 
 
 def make_interruptible() -> bool:
@@ -152,9 +152,10 @@ class _Background:
         self.thread = threading.Thread(target=self.loop.run_forever, name="reviewlab-loop", daemon=True)
         self.thread.start()
 
-    def call(self, coroutine: Coroutine[Any, Any, T], timeout: float | None) -> T:
+    def call(self, awaitable: Awaitable[T], timeout: float | None) -> T:
         if threading.current_thread() is self.thread:
-            coroutine.close()
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()
             raise WrongLoopError("run() inside a coroutine that itself runs by run() would never end: await instead")
         main = threading.current_thread() is threading.main_thread()
         before = signal.getsignal(signal.SIGINT) if main else None
@@ -162,7 +163,7 @@ class _Background:
         swap = callable(before) and before is not signal.default_int_handler
         if swap:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self.loop)
         try:
             return future.result(timeout)
         except BaseException:
@@ -171,3 +172,7 @@ class _Background:
         finally:
             if swap:
                 signal.signal(signal.SIGINT, before)
+
+
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
