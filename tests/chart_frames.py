@@ -48,6 +48,16 @@ def counts(edges, points, n, *, complete=True):
     )
 
 
+def daily(*, year=2025, tz="Europe/Paris", seed=11):
+    """
+    Count ratings per day of half a year.
+    """
+    rng = np.random.default_rng(seed)
+    edges = pd.date_range(f"{year}-01-01", f"{year}-07-01", freq="D", tz=tz).as_unit("us")
+    n = [rng.multinomial(rng.poisson(6), J_SHAPE) for _ in edges[1:]]
+    return counts(edges, range(1, 6), n)
+
+
 @cache
 def edge_cases():
     """
@@ -61,7 +71,6 @@ def edge_cases():
         "one review": counts(two, range(1, 6), [[0, 0, 1, 0, 0]], complete=False),
         "one period": counts(two, range(1, 6), [[3, 0, 2, 5, 40]]),
         "only five stars": weekly(rate=5).assign(n=lambda f: f["n"] * (f["rating"] == 5)),
-        "only a five": counts(two, [5], [[7]]),
         "hundred points": weekly(scale=(0, 100)),
         "ten points, aware": weekly(scale=(1, 10), tz="Europe/Paris"),
         "from zero": weekly(scale=(0, 10), rate=2),

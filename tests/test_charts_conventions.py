@@ -4,11 +4,22 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
-from chart_frames import edge_cases, reviews, week_hours, weekly
+from chart_frames import daily, edge_cases, reviews, week_hours, weekly
 from matplotlib.colors import to_rgb
 
 from reviewlab import charts
 from reviewlab.charts.style import luminance
+
+
+def shift_of_halves(frame, **options):
+    """
+    Compare the later half of a frame with the earlier one, so that shift is called like the others.
+    """
+    if "bucket" not in frame:
+        return charts.shift(frame, frame, **options)
+    late = frame["bucket"] >= frame["bucket"].median()
+    return charts.shift(frame[late], frame[~late] if (~late).any() else frame, **options)
+
 
 # Each chart, and the frame that it draws.
 CHARTS = {
@@ -16,6 +27,13 @@ CHARTS = {
     "updown": (charts.updown, weekly),
     "heatmap": (charts.heatmap, weekly),
     "weekday_hour": (charts.weekday_hour, week_hours),
+    "mean_rating": (charts.mean_rating, weekly),
+    "share": (charts.share, weekly),
+    "control": (charts.control, weekly),
+    "bars": (charts.bars, weekly),
+    "profiles": (charts.profiles, weekly),
+    "shift": (shift_of_halves, weekly),
+    "calendar": (charts.calendar, daily),
     "text_length": (charts.text_length, reviews),
     "sequence": (charts.sequence, reviews),
 }
@@ -60,8 +78,8 @@ def test_a_chart_of_its_own_is_one_figure_with_title_n_and_alt_text(name):
 
     ax = chart(make(), title="What we see")
 
-    facts = next(text.get_text() for text in ax.texts if text.get_gid() == "facts")
-    n = facts.split("n = ")[1].split(" ")[0].rstrip(",")
+    written = " ".join(text.get_text() for text in ax.findobj(mpl.text.Text))
+    n = written.split("n = ")[1].split(" ")[0].rstrip(",")
     assert plt.get_fignums() == [ax.figure.number]
     assert ax.get_title(loc="left") == "What we see"
     assert n in charts.alt_text(ax)

@@ -57,7 +57,7 @@ def position(ax: Axes, moment: object) -> float:
     return float(positions(pd.DatetimeIndex([at]))[0])
 
 
-def date_axis(ax: Axes, start: pd.Timestamp, end: pd.Timestamp) -> None:
+def date_axis(ax: Axes, *, start: pd.Timestamp, end: pd.Timestamp) -> None:
     """Make the x axis of *ax* run from *start* to *end*, with ticks on the clock of their time zone."""
     zone = start.tz
     ax.xaxis_date(zone)

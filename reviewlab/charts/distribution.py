@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from reviewlab.charts.alt import describe
 from reviewlab.charts.dates import date_axis
 from reviewlab.charts.marks import columns, label_gaps, no_reviews, volume_strip
-from reviewlab.charts.periods import Periods, alt_end, alt_extremes, alt_start, facts, read_periods, thresholds
+from reviewlab.charts.periods import Periods, alt_end, alt_extremes, alt_start, facts, rating_words, read_periods
 from reviewlab.charts.style import canvas, frame, headline, inks, scale_colours
+from reviewlab.ratings.counts import sides
 
 
 def distribution(
@@ -60,7 +61,7 @@ def distribution(
         headline(
             ax,
             f"Ratings by {periods.name}" if title is None else title,
-            facts(periods),
+            said=facts(periods),
             top=top,
             key=dict(zip(periods.labels, colours, strict=True)) if legend else None,
         )
@@ -95,7 +96,7 @@ def updown(
         If a column is missing, or the thresholds overlap or lie outside the scale.
     """
     periods = read_periods(counts)
-    up_from, down_to = thresholds(periods, positive=positive, negative=negative)
+    up_from, down_to = sides(periods.read, positive, negative)
     with canvas(ax) as ax:
         if not periods.total.any():
             return no_reviews(ax, "Positive and negative reviews" if title is None else title)
@@ -107,10 +108,14 @@ def updown(
         drawn = (up + down).sum(axis=0) > 0
         key = {label: colour for (label, colour), seen in zip(shown.items(), drawn.tolist(), strict=True) if seen}
         neutral = int(periods.total.sum() - up.sum() - down.sum())
-        sides = (f"{up_from}–{periods.high} above the line", f"{periods.low}–{down_to} below")
-        left_out = f"{neutral:,} neutral not drawn" if neutral else ""
-        headline(ax, heading, [*facts(periods), ", ".join(sides), left_out], key=key if legend else None)
-        told = f"{int(up.sum()):,} positive ({sides[0]}), {int(down.sum()):,} negative, {neutral:,} neutral."
+        above, below = (
+            _between(up_from, periods.high, high=periods.high),
+            _between(periods.low, down_to, high=periods.high),
+        )
+        said = [*facts(periods), f"{above} above the line, {below} below"]
+        said.append(f"{neutral:,} neutral not drawn" if neutral else "")
+        headline(ax, heading, said=said, key=key if legend else None)
+        told = f"{int(up.sum()):,} positive ({above}), {int(down.sum()):,} negative ({below}), {neutral:,} neutral."
         describe(ax, alt_start(periods, "Bars up and down"), told, alt_end(periods))
         return ax
 
@@ -135,9 +140,13 @@ def _draw_stack(ax: Axes, periods: Periods, *, kind: str, strip: bool) -> float:
     if kind == "share":
         ax.set_yticks(np.linspace(0, 1, 5))
     ax.yaxis.set_major_formatter(PercentFormatter(1) if kind == "share" else StrMethodFormatter("{x:,.0f}"))
-    date_axis(ax, periods.bucket[0], periods.bucket_end[-1])
+    date_axis(ax, start=periods.bucket[0], end=periods.bucket_end[-1])
     label_gaps(ax, periods)
     return volume_strip(ax, periods.span, n=periods.total, incomplete=~periods.complete) if strip else 1.0
+
+
+def _between(first: int, last: int, *, high: int) -> str:
+    return rating_words(first, high) if first == last else f"{first}–{rating_words(last, high)}"
 
 
 def _draw_updown(ax: Axes, periods: Periods, *, up: NDArray[np.int64], down: NDArray[np.int64]) -> None:
@@ -153,10 +162,10 @@ def _draw_updown(ax: Axes, periods: Periods, *, up: NDArray[np.int64], down: NDA
     ax.yaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     ax.yaxis.set_major_formatter(lambda y, _: f"{abs(y):,.0f}")
     ax.axhline(0, color=inks(ax).strong, linewidth=1)
-    date_axis(ax, periods.bucket[0], periods.bucket_end[-1])
+    date_axis(ax, start=periods.bucket[0], end=periods.bucket_end[-1])
 
 
 def _top_class(periods: Periods) -> str:
     overall = periods.n[:, -1].sum() / periods.total.sum()
-    extremes = alt_extremes(periods, periods.share[:, -1], "{:.0%}".format)
+    extremes = alt_extremes(periods, periods.share[:, -1], show="{:.0%}".format)
     return f"Share of {periods.labels[-1]}: {overall:.0%}. {extremes}"

@@ -45,7 +45,7 @@ def heatmap(counts: pd.DataFrame, *, strip: bool = True, ax: Axes | None = None,
         ax.grid(visible=False)
         ax.set_yticks(*class_ticks(periods))
         ax.set_ylim(0, len(periods.labels))
-        date_axis(ax, periods.bucket[0], periods.bucket_end[-1])
+        date_axis(ax, start=periods.bucket[0], end=periods.bucket_end[-1])
         label_gaps(ax, periods)
         bar = shade_bar(ax, shades, label=f"share of the {periods.name}")
         bar.yaxis.set_major_formatter(PercentFormatter(1, 0))
@@ -53,10 +53,12 @@ def heatmap(counts: pd.DataFrame, *, strip: bool = True, ax: Axes | None = None,
         if strip:
             top = volume_strip(ax, periods.span, n=periods.total, incomplete=~periods.complete)
         heading = f"Where the ratings fall, by {periods.name}" if title is None else title
-        headline(ax, heading, [*facts(periods), "each column sums to 100%"], top=top)
-        commonest = periods.labels[int(periods.n.sum(axis=0).argmax())]
-        extremes = alt_extremes(periods, periods.share.max(axis=1), "{:.0%}".format)
-        told = f"Most frequent overall: {commonest}. Largest share within a period: {extremes}"
+        headline(ax, heading, said=[*facts(periods), "each column sums to 100%"], top=top)
+        most = int(periods.n.sum(axis=0).argmax())
+        extremes = alt_extremes(periods, periods.share[:, most], show="{:.0%}".format)
+        told = (
+            f"Most frequent: {periods.labels[most]}, {periods.n[:, most].sum() / periods.total.sum():.0%}. {extremes}"
+        )
         describe(ax, alt_start(periods, "Heat map"), told, alt_end(periods))
         return ax
 

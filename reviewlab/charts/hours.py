@@ -83,7 +83,7 @@ def weekday_hour(
         n, found = f"{int(week.n.sum()):,}", int(week.apart.sum())
         tested = f"boxed: {found} differ" if found else "no cell differs"
         said = [f"n = {n}", "numbers: reviews in the cell", f"{tested} from the overall mean (FDR 5%)"]
-        headline(ax, heading, said)
+        headline(ax, heading, said=said)
         where = f"weekday and hour, {zone}" if zone else "weekday and hour"
         describe(ax, f"Heat map of the mean of {n} ratings by {where}.", _alt_week(week))
         return ax

@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patheffects import AbstractPathEffect, withStroke
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from reviewlab.charts.alt import describe
+from reviewlab.charts.dates import date_axis
 from reviewlab.charts.periods import Periods, empty_runs
-from reviewlab.charts.style import VOLUME, headline, inks
+from reviewlab.charts.style import VOLUME, frame, headline, inks
 
 Numbers = NDArray[np.float64] | NDArray[np.int64]
 GAP = 0.1
@@ -83,8 +84,8 @@ def broken_line(ax: Axes, periods: Periods, *, values: Numbers, colour: str, wid
     dashed = [points[pair] for pair in pairs if not complete[pair].all()]
     size = dot_size(len(points))
     style: dict[str, Any] = {"color": colour, "linewidth": width if size > DOTS_FROM else width / 2}
-    ax.add_collection(LineCollection(solid, capstyle="round", joinstyle="round", **style))
-    ax.add_collection(LineCollection(dashed, linestyle=(0, (2, 2)), **style))
+    ax.add_collection(LineCollection(solid, capstyle="round", joinstyle="round", gid="line", **style))
+    ax.add_collection(LineCollection(dashed, linestyle=(0, (2, 2)), gid="dashes", **style))
     alone = np.isin(np.arange(len(points)), [run[0] for run in runs if len(run) == 1])
     dots = full if size > DOTS_FROM else full & (alone | ~complete)
     for chosen, face in ((dots & complete, colour), (dots & ~complete, inks(ax).paper)):
@@ -112,18 +113,26 @@ def label_gaps(ax: Axes, periods: Periods) -> None:
 def no_reviews(ax: Axes, title: str) -> Axes:
     """Say that there is nothing to draw, instead of an empty frame."""
     ax.set_axis_off()
-    headline(ax, title, ["n = 0"])
+    headline(ax, title, said=["n = 0"])
     ax.text(0.5, 0.5, "no reviews in this range", transform=ax.transAxes, ha="center", color=inks(ax).muted)
     describe(ax, f"{title}: n = 0, no reviews in this range.")
     return ax
 
 
-def rating_ticks(ax: Axes, low: int, high: int) -> None:
+def rating_ticks(ax: Axes, *, low: int, high: int) -> None:
     """Let the y axis hold the whole scale, with ticks at both ends and at points that divide it evenly."""
     margin = MARGIN * (high - low) or 0.5
     ax.set_ylim(low - margin, high + margin)
     parts = next((parts for parts in (4, 5, 3, 2) if (high - low) % parts == 0), 1)
     ax.set_yticks(sorted({low + (high - low) * i // parts for i in range(parts + 1)}))
+
+
+def share_axis(ax: Axes, periods: Periods, *, top: float) -> None:
+    """Give *ax* a time axis and shares from 0 to *top*."""
+    ax.set_ylim(0, top)
+    frame(ax, y_label="share of reviews")
+    ax.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    date_axis(ax, start=periods.bucket[0], end=periods.bucket_end[-1])
 
 
 def end_labels(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:

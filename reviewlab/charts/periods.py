@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reviewlab.charts.dates import period_name, period_words, positions, span_words, zone_words
+from reviewlab.ratings.counts import COLUMNS, Counts, read_counts
 
-COLUMNS = ("bucket", "bucket_end", "complete", "rating", "n")
 ONE_COLOUR_EACH = 11
 CLASSES = 10
 
@@ -17,22 +17,20 @@ CLASSES = 10
 class Periods(NamedTuple):
     """Reviews per period and rating class, oldest period first.
 
-    bucket, bucket_end: first moment of each period and of the next; complete: (periods,) bool;
-    raw: (periods, ratings of the scale) int64, ratings outside the scale left out; group: where in the scale each
-    class begins; n: (periods, classes) int64; labels: one per class, worst first;
-    low, high: the scale, 1 and 5 where there is no row; outside: reviews outside the scale.
+    read: the counts per period and rating; bucket, bucket_end: first moment of each period and of the next; complete:
+    (periods,) bool; n: (periods, classes) int64, ratings outside the scale left out; labels: one per class, worst
+    first; group: where in the scale each class begins; low, high: the scale, 1 and 5 where there is no row.
     """
 
+    read: Counts
     bucket: pd.DatetimeIndex
     bucket_end: pd.DatetimeIndex
     complete: NDArray[np.bool_]
-    raw: NDArray[np.int64]
-    group: list[int]
     n: NDArray[np.int64]
     labels: list[str]
+    group: list[int]
     low: int
     high: int
-    outside: int
 
     @property
     def total(self) -> NDArray[np.int64]:
@@ -46,7 +44,12 @@ class Periods(NamedTuple):
 
     def only(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Reviews per period and class, of the *chosen* points of the scale only."""
-        return np.add.reduceat(self.raw * chosen, self.group, axis=1)
+        return np.add.reduceat(self.read.n * chosen, self.group, axis=1)
+
+    @property
+    def outside(self) -> int:
+        """Reviews with a rating outside the scale."""
+        return int(self.read.outside.sum())
 
     @property
     def name(self) -> str:
@@ -57,12 +60,6 @@ class Periods(NamedTuple):
     def span(self) -> NDArray[np.float64]:
         """Positions of begin and end on a date axis, (periods, 2)."""
         return np.column_stack((positions(self.bucket), positions(self.bucket_end)))
-
-
-def latest(periods: Periods, most: int) -> Periods:
-    """Keep the last periods, *most* of them at most."""
-    kept = {field: getattr(periods, field)[-most:] for field in ("bucket", "bucket_end", "complete", "raw", "n")}
-    return periods._replace(**kept)
 
 
 def need_columns(frame: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -87,58 +84,25 @@ def read_periods(counts: pd.DataFrame) -> Periods:
         If a column is missing, a count is negative, a period has two rows for one rating, or scales are mixed.
     """
     need_columns(counts, COLUMNS)
-    within = counts["in_scale"].astype(bool) if "in_scale" in counts else pd.Series(True, index=counts.index)
-    rows = counts[within]
-    _check(rows, whole="in_scale" in counts)
-    periods = counts.drop_duplicates("bucket").sort_values("bucket")
-    low, high = (int(rows["rating"].min()), int(rows["rating"].max())) if len(rows) else (1, 5)
+    read = read_counts(counts)
+    low, high = (int(read.scale[0]), int(read.scale[-1])) if len(read.scale) else (1, 5)
     labels, group = rating_classes(low, high)
-    wide = rows.pivot(index="bucket", columns="rating", values="n")
-    wide = wide.reindex(index=periods["bucket"], columns=range(low, high + 1)).fillna(0)
-    raw = wide.to_numpy(dtype=np.int64)
+    n = (
+        np.add.reduceat(read.n, group, axis=1)
+        if len(read.scale)
+        else np.zeros((len(read.periods), len(labels)), np.int64)
+    )
     return Periods(
-        bucket=pd.DatetimeIndex(periods["bucket"]),
-        bucket_end=pd.DatetimeIndex(periods["bucket_end"]),
-        complete=periods["complete"].to_numpy(dtype=bool),
-        raw=raw,
-        group=group,
-        n=np.add.reduceat(raw, group, axis=1),
+        read=read,
+        bucket=pd.DatetimeIndex(read.periods["bucket"]),
+        bucket_end=pd.DatetimeIndex(read.periods["bucket_end"]),
+        complete=read.periods["complete"].to_numpy(dtype=bool),
+        n=n,
         labels=labels,
+        group=group,
         low=low,
         high=high,
-        outside=int(counts.loc[~within, "n"].sum()),
     )
-
-
-def _check(rows: pd.DataFrame, *, whole: bool) -> None:
-    if (rows["n"] < 0).any():
-        raise ValueError(f"counts need n of 0 or more, the frame has {rows['n'].min()}")
-    if rows.duplicated(["bucket", "rating"]).any():
-        raise ValueError("counts need one row per period and rating, the frame has several; add them up")
-    sizes = rows.groupby("bucket")["rating"].nunique()
-    if whole and sizes.nunique() > 1:
-        raise ValueError(
-            f"counts need one scale, the frame's periods have {sizes.min()} to {sizes.max()} ratings in it"
-        )
-
-
-def thresholds(periods: Periods, *, positive: int | None, negative: int | None) -> tuple[int, int]:
-    """Least positive and greatest negative rating; by default the top and bottom 40 % of the scale.
-
-    Raises
-    ------
-    ValueError
-        If they overlap or lie outside the scale.
-    """
-    low, high = periods.low, periods.high
-    part = int(0.4 * (high - low + 1))
-    up = high - part + 1 if positive is None else positive
-    down = low + part - 1 if negative is None else negative
-    if not (low - 1 <= down < up <= high + 1):
-        raise ValueError(
-            f"positive and negative need {low} <= negative < positive <= {high}, got negative {down}, positive {up}"
-        )
-    return up, down
 
 
 def rating_classes(low: int, high: int) -> tuple[list[str], list[int]]:
@@ -192,7 +156,7 @@ def alt_start(periods: Periods, kind: str) -> str:
     return f"{kind} of {int(periods.total.sum()):,} ratings by {periods.name}, {where}."
 
 
-def alt_extremes(periods: Periods, values: NDArray[np.float64], show: Callable[[float], str]) -> str:
+def alt_extremes(periods: Periods, values: NDArray[np.float64], *, show: Callable[[float], str]) -> str:
     """Name the lowest, the highest and the last value among the complete periods with reviews."""
     told = np.flatnonzero(periods.complete & (periods.total > 0))
     if len(told) < 2:

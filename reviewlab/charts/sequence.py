@@ -53,11 +53,11 @@ def sequence(reviews: pd.DataFrame, *, window: int = 100, ax: Axes | None = None
         means = rows["rating"].rolling(window).mean().to_numpy()
         overall = float(rows["rating"].mean())
         _draw_means(ax, means, overall=overall)
-        rating_ticks(ax, int(rows["rating"].min()), int(rows["rating"].max()))
+        rating_ticks(ax, low=int(rows["rating"].min()), high=int(rows["rating"].max()))
         last = (float(means[-1]), f"last {window:,}\n{means[-1]:.2f}", inks(ax).accent)
         end_labels(ax, [last, (overall, f"all\n{overall:.2f}", inks(ax).second)])
         said = [f"n = {len(rows):,}", _when(rows["submitted_at"])]
-        headline(ax, heading, [*said, "in the order of submission"])
+        headline(ax, heading, said=[*said, "in the order of submission"])
         low, high = np.nanmin(means), np.nanmax(means)
         told = f"First {means[window - 1]:.2f}, lowest {low:.2f}, highest {high:.2f}, last {means[-1]:.2f}."
         describe(ax, f"Line of the mean of {window} consecutive ratings; {', '.join(said)}.", told)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ SHARE_MAP = LinearSegmentedColormap.from_list(
 )
 VOLUME = "#a9b0b8"
 
-HOUSE = {
+HOUSE: dict[Any, Any] = {  # to the stubs, its keys are literals
     "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
@@ -81,7 +81,7 @@ def canvas(ax: Axes | None, *, size: tuple[float, float] = (9.6, 4.2)) -> Iterat
     if ax is not None:
         yield ax
         return
-    with mpl.rc_context(HOUSE):  # type: ignore[arg-type]  # stubs know no dict[str, object]
+    with mpl.rc_context(HOUSE):
         figure = plt.figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
         try:
@@ -119,9 +119,9 @@ def scale_colours(k: int) -> list[str]:
 
 
 def headline(
-    ax: Axes, title: str, facts: Sequence[str], *, top: float = 1.0, key: Mapping[str, str] | None = None
+    ax: Axes, title: str, *, said: Sequence[str], top: float = 1.0, key: Mapping[str, str] | None = None
 ) -> None:
-    """Write a bold title, below it the grey *facts* (n, range, zone, what marks mean), right of it a *key*.
+    """Write a bold title, below it in grey what is *said* (n, range, zone, what marks mean), right of it a *key*.
 
     *top*, in fractions of the height of *ax*, is where the drawing ends; *key* gives each label its colour.
     Where *ax* is too narrow, lines break between two facts and the key goes below them.
@@ -129,7 +129,7 @@ def headline(
     ink, size = inks(ax), mpl.rcParams["font.size"]
     wider = 1.1 if ax.figure.get_layout_engine() else 1.0  # what a layout will win for ax, about
     width = ax.get_window_extent().width * 72 / ax.figure.dpi * wider
-    lines = _lines(facts, width / (0.52 * size))
+    lines = _lines(said, width / (0.52 * size))
     beside, rows = _place_key(key or {}, width=width, room=width - (0.85 * len(title) + 2) * size)
     raised = (0.8 + (0 if beside else 1.5 * rows)) * size
     heading = ax.set_title(title, loc="left", y=top, pad=raised + 1.35 * size * len(lines), color=ink.strong)
@@ -143,13 +143,14 @@ def headline(
 
 
 def _lines(facts: Sequence[str], characters: float) -> list[str]:
+    """Join facts with dots into lines of at most so many *characters*; a fact that ends in a newline ends its line."""
     lines: list[str] = []
     for fact in filter(None, facts):
-        if lines and len(lines[-1]) + 3 + len(fact) <= characters:
+        if lines and not lines[-1].endswith("\n") and len(lines[-1]) + 3 + len(fact) <= characters:
             lines[-1] += f" · {fact}"
         else:
             lines.append(fact)
-    return lines
+    return [line.rstrip("\n") for line in lines]
 
 
 def _place_key(key: Mapping[str, str], *, width: float, room: float) -> tuple[bool, int]:

@@ -62,7 +62,7 @@ def text_length(data: pd.DataFrame, *, ax: Axes | None = None, title: str | None
             f"{empty:,} empty left out" if empty else "",
             "median, middle 50% and 90%",
         ]
-        headline(ax, heading, said)
+        headline(ax, heading, said=said)
         told = ", ".join(f"{label} {median:,.0f}" for label, median in zip(labels, medians, strict=True) if median > 0)
         describe(
             ax, f"Lengths of {said[0].removeprefix('n = ')} public texts.", f"Median characters by rating: {told}."
@@ -136,7 +136,7 @@ def _draw_bins(data: pd.DataFrame, *, ax: Axes | None, title: str | None) -> Axe
         bins = [str(name) for name in wide.index]
         top = _draw_stacks(ax, n, bins=bins)
         key = dict(zip(labels, scale_colours(len(labels)), strict=True))
-        headline(ax, heading, [f"n = {n.sum():,}", "by characters in the public text"], top=top, key=key)
+        headline(ax, heading, said=[f"n = {n.sum():,}", "by characters in the public text"], top=top, key=key)
         best = n[:, -1] / np.maximum(n.sum(axis=1), 1)
         told = ", ".join(f"{name} {share:.0%}" for name, share in zip(bins, best, strict=True))
         start = f"100 % stacked bars of {n.sum():,} ratings by characters in the public text."
