@@ -95,6 +95,15 @@ async def find_facts(database: Database) -> Facts:
     )
 
 
+async def check_connection(database: Database) -> None:
+    """Raise what `find_facts` would, without finding out more."""
+
+    async def work(connection: Any) -> None:
+        check_table(await connection.fetch(queries.load("table_columns").numbered))
+
+    await database.read(work, doing="connecting")
+
+
 def check_table(columns: list[Any]) -> None:
     """Raise SchemaError unless *columns*, the rows of sql/table_columns.sql, are those that reviewlab needs."""
     if not columns:

@@ -39,7 +39,7 @@ class ReviewLab:
         self.settings = database.settings
         self._database = database
         self._reader: Reader = reader or database
-        self._facts = facts
+        self.facts = facts
         self._scale = facts.scale
         self._server = server
 
@@ -117,14 +117,14 @@ class ReviewLab:
             columns=columns, include_private=include_private, sample=sample, seed=seed, limit=limit, order_by=order_by,
         )  # fmt: skip
         allowed = memory.allowed_bytes(max_bytes)
-        selection.check_size(wanted, self._facts, allowed)
-        workers = selection.how_many_workers(wanted, self._facts, parallel, self.settings.max_connections)
-        with showing(progress, total=self._facts.n_estimated if wanted.whole_table else None) as tell:
+        selection.check_size(wanted, self.facts, allowed)
+        workers = selection.how_many_workers(wanted, self.facts, parallel, self.settings.max_connections)
+        with showing(progress, total=self.facts.n_estimated if wanted.whole_table else None) as tell:
             result = await self._await(
                 selection.read(
                     self._reader,
                     wanted,
-                    self._facts,
+                    self.facts,
                     workers=workers,
                     timeout=self.settings.bulk_timeout,
                     meter=Meter(allowed, tell),
@@ -212,7 +212,7 @@ class ReviewLab:
             since, until, ratings, text, None,
             columns=columns, include_private=include_private, sample=sample, seed=seed, limit=limit, order_by=order_by,
         )  # fmt: skip
-        with showing(progress, total=self._facts.n_estimated if wanted.whole_table else None) as tell:
+        with showing(progress, total=self.facts.n_estimated if wanted.whole_table else None) as tell:
             async with self._open_stream(wanted, streams.ROW_GROUP, Meter(progress=tell)) as batches:
                 return await self._await(streams.write_parquet(batches, path))
 
@@ -229,7 +229,7 @@ class ReviewLab:
         It holds one connection, so it shall not stay open for long; reads take their turn on it.
         """
         async with open_snapshot(self._database) as reader:
-            yield ReviewLab(self._database, replace(self._facts, scale=self._scale), reader=reader)
+            yield ReviewLab(self._database, replace(self.facts, scale=self._scale), reader=reader)
 
     async def count(
         self,
@@ -471,14 +471,14 @@ class ReviewLab:
         await self.close()
 
     def __repr__(self) -> str:
-        width = max(len(name) for name, _ in self._facts.rows())
-        return "ReviewLab\n" + "\n".join(f"  {name:<{width}}  {value}" for name, value in self._facts.rows())
+        width = max(len(name) for name, _ in self.facts.rows())
+        return "ReviewLab\n" + "\n".join(f"  {name:<{width}}  {value}" for name, value in self.facts.rows())
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><th scope='row' style='text-align:left'>{html.escape(name)}</th>"
             f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for name, value in self._facts.rows()
+            for name, value in self.facts.rows()
         )
         return f"<table><caption style='text-align:left'><b>ReviewLab</b></caption><tbody>{rows}</tbody></table>"
 

@@ -1,12 +1,14 @@
 """How does a lab come about: by connecting to a database, or with a private one for a demonstration?"""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from datetime import UTC, datetime
 from typing import Any
 
-from reviewlab import facts, jupyter, load, queries, sample
-from reviewlab.database import Database
+from reviewlab import facts, frames, jupyter, load, queries, sample
+from reviewlab.database import READ_WRITE, Database
+from reviewlab.errors import ConfigError
 from reviewlab.lab import ReviewLab
 from reviewlab.server import Server
 from reviewlab.settings import Settings, load_settings
@@ -72,13 +74,15 @@ def connect(
     return Opening(open_lab)
 
 
-def demo(rows: int = 200_000, *, seed: int = 1) -> Opening:
+def demo(rows: int = 200_000, *, seed: int = 1, csv: str | os.PathLike[str] | None = None) -> Opening:
     """Open a lab on a private PostgreSQL, filled with synthetic reviews; it goes when the lab is closed.
 
     Parameters
     ----------
     rows : int
         How many reviews; 200,000 take a few seconds.
+    csv : path, optional
+        A CSV file of reviews, instead of the synthetic ones.
     seed : int
         The same seed makes the same texts and ratings; times end now.
 
@@ -98,22 +102,45 @@ def demo(rows: int = 200_000, *, seed: int = 1) -> Opening:
         server = await asyncio.to_thread(Server().start)
         try:
             settings = load_settings(server.dsn)
-            await init(settings)
-            now = datetime.now(UTC).replace(tzinfo=None)
-            frame = await asyncio.to_thread(sample.synthetic_reviews, rows, seed=seed, until=now)
-            database = await Database.open(settings, write=True)
-            try:
-                await load.load_reviews(database, frame)
-                async with database.transaction(doing="analyze", begin="begin") as connection:
-                    await connection.execute("analyze reviews")
-            finally:
-                await database.close()
+            await fill(settings, rows=rows, seed=seed, csv=csv)
             return await _open(settings, write=False, server=server)
         except BaseException:
             await asyncio.to_thread(server.stop)
             raise
 
     return Opening(open_lab)
+
+
+async def fill(
+    settings: Settings, *, rows: int = 200_000, seed: int = 1, csv: str | os.PathLike[str] | None = None
+) -> None:
+    """Create the table, and put synthetic reviews, or those of a CSV file, into it if it is empty."""
+    await init(settings)
+    database = await Database.open(settings, write=True)
+    try:
+        if (await frames.fetch_row(database, queries.load("scale"), {}))["lowest"] is not None:
+            return
+        if csv is not None:
+            await load.load_csv(database, csv)
+        else:
+            now = datetime.now(UTC).replace(tzinfo=None)
+            reviews = await asyncio.to_thread(sample.synthetic_reviews, rows, seed=seed, until=now)
+            await load.load_reviews(database, reviews)
+        async with database.transaction(doing="analyze", begin=READ_WRITE) as connection:
+            await connection.execute("analyze reviews")
+    finally:
+        await database.close()
+
+
+def is_configured() -> bool:
+    """Whether the environment or ``.env`` says where the database is."""
+    try:
+        load_settings().target()
+    except ConfigError as error:
+        if "no database is configured" in str(error):
+            return False
+        raise
+    return True
 
 
 async def init(settings: Settings) -> None:
@@ -123,7 +150,7 @@ async def init(settings: Settings) -> None:
     """
     database = await Database.open(settings, write=True)
     try:
-        async with database.transaction(doing="sql/schema/reviews.sql", begin="begin") as connection:
+        async with database.transaction(doing="sql/schema/reviews.sql", begin=READ_WRITE) as connection:
             await connection.execute(queries.script("reviews"))
     finally:
         await database.close()

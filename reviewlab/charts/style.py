@@ -81,8 +81,9 @@ def canvas(ax: Axes | None, *, size: tuple[float, float] = (9.6, 4.2)) -> Iterat
     if ax is not None:
         yield ax
         return
+    # outside the context: a kernel's first figure has it show figures, a setting that must outlast this one
+    figure = plt.figure(figsize=size, layout="constrained", facecolor=HOUSE["figure.facecolor"])
     with mpl.rc_context(HOUSE):
-        figure = plt.figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
         try:
             yield figure.add_subplot()

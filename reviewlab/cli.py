@@ -1,0 +1,154 @@
+"""What can a person type?  ``reviewlab demo | lab | init | load | doctor``."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+import reviewlab
+from reviewlab import connect, demonstration, diagnosis, facts, load, opening
+from reviewlab.database import Database
+from reviewlab.errors import ReviewLabError
+from reviewlab.server import Server, default_datadir
+from reviewlab.settings import Settings, load_settings
+
+T = TypeVar("T")
+CSV = Annotated[Path | None, typer.Option(help="A CSV file of reviews, instead of the synthetic ones.")]
+
+app = typer.Typer(
+    help="Customer reviews from PostgreSQL: DATABASE_URL or the PG* variables say where.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """Run a command; what goes wrong is one sentence and a non-zero exit."""
+    try:
+        app()
+    except (ReviewLabError, ValueError) as error:
+        err.print(f"reviewlab: {error}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if version:
+        out.print(reviewlab.__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    csv: CSV = None,
+    rows: Annotated[int, typer.Option(help="How many synthetic reviews.")] = 200_000,
+    folder: Annotated[Path, typer.Option("--out", help="Where the page and the charts go.")] = Path("build/demo"),
+) -> None:
+    """Show what reviewlab does: on a private PostgreSQL, from reviews to a page with charts."""
+
+    async def show() -> list[Path]:
+        async with opening.demo(rows, csv=csv) as lab:
+            _print_numbers(await demonstration.headlines(lab), synthetic=csv is None)
+            return await asyncio.to_thread(demonstration.run_notebook, folder, dsn=lab.settings.dsn)
+
+    for path in _run(show()):
+        out.print(path)
+
+
+@app.command(name="lab")
+def open_lab(
+    port: Annotated[int, typer.Option(help="Where JupyterLab listens.")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+) -> None:
+    """Open JupyterLab on the notebooks; without a configured database with a private one, whose data stay."""
+    folder = demonstration.working_folder()
+    if opening.is_configured():
+        _jupyterlab(folder, os.environ, port, browser=browser)
+        return
+    datadir = default_datadir()
+    with Server(datadir) as server:
+        settings = load_settings(server.dsn)
+        _run(opening.fill(settings))
+        out.print(f"a private PostgreSQL keeps its data in {datadir}")
+        _jupyterlab(folder, os.environ | {"DATABASE_URL": server.dsn}, port, browser=browser)
+
+
+@app.command()
+def init() -> None:
+    """Create the table reviews and its index where they are missing."""
+    _run(opening.init(load_settings()))
+    out.print("the table reviews is there")
+
+
+@app.command(name="load")
+def load_file(file: Annotated[Path, typer.Argument(help="A .csv or .csv.gz with the five columns.")]) -> None:
+    """Add the reviews of a CSV file: all of them, or none."""
+
+    async def add(settings: Settings) -> int:
+        database = await Database.open(settings, write=True)
+        try:
+            await facts.check_connection(database)
+            with Progress(console=err, transient=True) as bar:
+                task = bar.add_task(file.name, total=1.0)
+                return await load.load_csv(database, file, progress=lambda _, share: bar.update(task, completed=share))
+        finally:
+            await database.close()
+
+    out.print(f"{_run(add(load_settings())):,} reviews added")
+
+
+@app.command()
+def doctor() -> None:
+    """Look at the connection, the role, the table and the packages, and say what to do about each finding."""
+
+    async def look() -> list[diagnosis.Finding]:
+        async with connect() as lab:
+            return await diagnosis.examine(lab)
+
+    findings = _run(look())
+    table = Table("what", "found", "what to do", box=None)
+    for finding in findings:
+        table.add_row(finding.what, finding.found, finding.advice)
+    out.print(table)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def _print_numbers(numbers: dict[str, str], *, synthetic: bool) -> None:
+    table = Table("", "", box=None, show_header=False)
+    for name, value in numbers.items():
+        table.add_row(name, value)
+    if synthetic:
+        out.print("synthetic reviews of an app that nobody sells:")
+    out.print(table)
+
+
+def _jupyterlab(folder: Path, environment: Any, port: int, *, browser: bool) -> None:
+    if shutil.which("jupyter-lab") is None and not (Path(sys.executable).parent / "jupyter-lab").exists():
+        raise ReviewLabError("JupyterLab is not installed: pip install 'reviewlab[jupyter]'")
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", f"--port={port}"]
+    if os.name == "posix" and os.geteuid() == 0:
+        command.append("--allow-root")
+    if not browser:
+        command.append("--no-browser")
+    # a child process: the private server lives as long as this one
+    subprocess.run(command, env=dict(environment), check=False)
+
+
+if __name__ == "__main__":
+    main()
