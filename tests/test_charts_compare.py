@@ -67,6 +67,16 @@ def test_bars_draw_another_period_as_ticks_and_say_both_ns():
     )
 
 
+def test_bars_keep_the_other_period_in_view():
+    """
+    A tick outside the picture is a comparison that nobody sees.
+    """
+    ax = charts.bars(BEFORE, compare=counts(EDGES, range(1, 6), [[0, 0, 0, 0, 99], [1, 0, 0, 0, 0]]))
+
+    assert ax.get_xlim()[1] > 0.99
+    assert max(text.xy[0] for text in ax.texts if hasattr(text, "xy") and text.get_text() == "50%") == 0.99
+
+
 def test_comparisons_refuse_frames_of_different_scales():
     """
     A 5 of 5 is not a 5 of 10.

@@ -186,7 +186,16 @@ def test_control_draws_the_band_of_each_period():
     bands = [path.get_extents() for path in drawn(ax, "band").get_paths()]
     np.testing.assert_allclose([(box.y0, box.y1) for box in bands], found[["lo", "hi"]])
     assert drawn(ax, "baseline").get_ydata()[0] == 0.25
-    assert ax.get_title(loc="left") == "Share of 1★, 2★ against its baseline, by week"
+    assert ax.get_title(loc="left") == "Share of 1–2★ against its baseline, by week"
+
+
+def test_control_takes_the_complete_periods_for_ordinary():
+    """
+    A week that is cut has no say in what is usual.
+    """
+    ax = charts.control(GIVEN, values=[5])
+
+    assert drawn(ax, "baseline").get_ydata()[0] == pytest.approx(8 / 21)
 
 
 def test_control_refuses_ratings_outside_the_scale():

@@ -13,7 +13,7 @@ from reviewlab import ratings
 from reviewlab.charts.alt import describe
 from reviewlab.charts.dates import row_words
 from reviewlab.charts.marks import broken_line, casing, dot_size, end_labels, no_reviews, share_axis
-from reviewlab.charts.periods import Periods, alt_end, alt_extremes, alt_start, facts, rating_words, read_periods
+from reviewlab.charts.periods import Periods, alt_end, alt_extremes, alt_start, facts, range_words, read_periods
 from reviewlab.charts.style import canvas, headline, inks
 
 
@@ -54,7 +54,7 @@ def control(
     """
     periods = read_periods(counts)
     chosen = sorted({periods.low} if values is None else set(values))
-    what = f"Share of {', '.join(rating_words(rating, periods.high) for rating in chosen)}"
+    what = f"Share of {range_words(chosen, periods.high)}"
     with canvas(ax) as ax:
         if not periods.total.any():
             return no_reviews(ax, what if title is None else title)

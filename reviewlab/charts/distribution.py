@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reviewlab.charts.alt import describe
 from reviewlab.charts.dates import date_axis
 from reviewlab.charts.marks import columns, label_gaps, no_reviews, volume_strip
-from reviewlab.charts.periods import Periods, alt_end, alt_extremes, alt_start, facts, rating_words, read_periods
+from reviewlab.charts.periods import Periods, alt_end, alt_extremes, alt_start, facts, range_words, read_periods
 from reviewlab.charts.style import canvas, frame, headline, inks, scale_colours
 from reviewlab.ratings.counts import sides
 
@@ -108,10 +108,8 @@ def updown(
         drawn = (up + down).sum(axis=0) > 0
         key = {label: colour for (label, colour), seen in zip(shown.items(), drawn.tolist(), strict=True) if seen}
         neutral = int(periods.total.sum() - up.sum() - down.sum())
-        above, below = (
-            _between(up_from, periods.high, high=periods.high),
-            _between(periods.low, down_to, high=periods.high),
-        )
+        above = range_words(range(up_from, periods.high + 1), periods.high)
+        below = range_words(range(periods.low, down_to + 1), periods.high)
         said = [*facts(periods), f"{above} above the line, {below} below"]
         said.append(f"{neutral:,} neutral not drawn" if neutral else "")
         headline(ax, heading, said=said, key=key if legend else None)
@@ -143,10 +141,6 @@ def _draw_stack(ax: Axes, periods: Periods, *, kind: str, strip: bool) -> float:
     date_axis(ax, start=periods.bucket[0], end=periods.bucket_end[-1])
     label_gaps(ax, periods)
     return volume_strip(ax, periods.span, n=periods.total, incomplete=~periods.complete) if strip else 1.0
-
-
-def _between(first: int, last: int, *, high: int) -> str:
-    return rating_words(first, high) if first == last else f"{first}–{rating_words(last, high)}"
 
 
 def _draw_updown(ax: Axes, periods: Periods, *, up: NDArray[np.int64], down: NDArray[np.int64]) -> None:

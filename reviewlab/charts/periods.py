@@ -1,6 +1,6 @@
 """What does a chart read off a frame of counts?"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -127,6 +127,13 @@ def class_ticks(periods: Periods) -> tuple[list[float], list[str]]:
 def rating_words(rating: float, high: int) -> str:
     """Name a rating: with a star on scales that end at 5."""
     return f"{rating:g}★" if high == 5 else f"{rating:g}"
+
+
+def range_words(ratings: Sequence[int], high: int) -> str:
+    """Name several ratings, in ascending order: "4–5★" where they follow each other, else "1★, 5★"."""
+    if len(ratings) > 1 and ratings[-1] - ratings[0] == len(ratings) - 1:
+        return f"{ratings[0]}–{rating_words(ratings[-1], high)}"
+    return ", ".join(rating_words(rating, high) for rating in ratings) or "no rating"
 
 
 def facts(periods: Periods, *, mark: str = "hatched") -> list[str]:
