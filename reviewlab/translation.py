@@ -35,6 +35,7 @@ _ENDED = {
     "57P03": "the server is starting, stopping or recovering",
 }
 _MESSAGE_SIZE = 200
+_ARGUMENT = re.compile(r"invalid input for query argument (\$\d+)")
 
 
 @contextmanager
@@ -82,6 +83,8 @@ def translate(error: Exception, *, doing: str, where: str, outcome: str = "") ->
     """Say what an error means that came while a connection was used; None if it is not the driver's."""
     lost = f"{doing}: the connection to {where} was lost"
     tail = f"; {outcome}" if outcome else ""
+    if (number := _ARGUMENT.match(str(error))) is not None:  # a DataError that the driver makes, with the value in it
+        return ReviewDataError(f"{doing}: the value of {number[1]} cannot be sent as it is; is it of the right type?")
     if isinstance(error, asyncpg.PostgresError):
         return _translate_sqlstate(error, doing=doing, lost=lost, tail=tail)
     origin = raised_in(error)
@@ -198,6 +201,8 @@ def _translate_refusal(error: asyncpg.PostgresError, *, where: str, sslmode: str
 def without_values(error: asyncpg.PostgresError) -> str:
     """The primary message, cut to 200 characters; a data exception (class 22) quotes the value: taken out."""
     message = next(iter(str(error.args[0]).splitlines()), "") if error.args else ""
+    if argument := _ARGUMENT.match(message):
+        return argument[0]
     if (error.sqlstate or "").startswith("22"):
         message = re.sub(r'"(?:[^"]|"")*"?', '"…"', message)
     return message[:_MESSAGE_SIZE]
