@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, Normalize, to_hex
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from scipy import stats
 
 from reviewlab.charts.alt import describe
 from reviewlab.charts.dates import WEEKDAYS
@@ -109,6 +108,8 @@ def _read_week(data: pd.DataFrame) -> _Week:
 
 def _apart(n: NDArray[np.int64], off: NDArray[np.float64], *, variance: float) -> NDArray[np.bool_]:
     """Tell which cells lie further *off* than a random draw of n of all reviews, without replacement, would."""
+    from scipy import stats  # here: it takes 0.5 s
+
     total, tested = n.sum(), (n >= LEAST) & (n < n.sum())
     if not tested.any() or variance == 0:
         return np.zeros(len(n), dtype=np.bool_)
