@@ -55,7 +55,7 @@ def show(chart: Axes | Figure, *, dpi: float = 144) -> Shown:
     text, figure = alt_text(chart), chart if isinstance(chart, Figure) else chart.get_figure(root=True)
     assert isinstance(figure, Figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Description": text})
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor(), metadata={"Description": text})
     plt.close(figure)
     return Shown(buffer.getvalue(), text)
 

@@ -69,8 +69,8 @@ def overview(
     if recent is not None and recent < 1:
         raise ValueError(f"recent needs 1 or more periods, got {recent}")
     now, before, named = _split(counts, recent)
+    page = plt.figure(figsize=A4, layout="constrained", facecolor=HOUSE["figure.facecolor"])  # outside: see canvas
     with mpl.rc_context(HOUSE | {"font.size": 7.5}):
-        page = plt.figure(figsize=A4, layout="constrained")
         page.get_layout_engine().set(w_pad=0.16, h_pad=0.09)  # type: ignore[union-attr,call-arg]
         try:
             bands: list[SubFigure] = list(page.subfigures(len(BANDS), 1, height_ratios=BANDS))  # type: ignore[arg-type]
