@@ -27,7 +27,11 @@ def cancelled_at(coroutine: Coroutine[Any, Any, Any], step: int) -> Generator[An
 
 
 async def sweep(operation: Callable[[], Coroutine[Any, Any, Any]], after: Callable[[], Awaitable[None]]) -> int:
-    """Cancel *operation* at every point where it waits, look *after* each time; returns how many points there are."""
+    """Cancel *operation* at every point where it waits, look *after* each time; returns how many points there are.
+
+    It is done once before, so that it then waits as often each time: connections are open, statements prepared.
+    """
+    await operation()
 
     async def cancelled(step: int) -> Any:
         return await cancelled_at(operation(), step)
