@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Moment = str | date | datetime | pd.Timestamp
+Moment = str | date | datetime | np.datetime64
 SCALES = ((1, 5), (0, 5), (1, 10), (0, 10), (0, 100))
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EVERY = re.compile(r"(?:(\d+) )?(minute|hour|day|week|month|quarter|year)s?")
@@ -62,24 +62,32 @@ def zone(name: str) -> ZoneInfo:
     """Return a time zone, or raise a ValueError with the nearest name."""
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        near = get_close_matches(name, available_timezones(), n=1, cutoff=0.5)
+    except (KeyError, ValueError, OSError, TypeError):
+        near = get_close_matches(str(name), available_timezones(), n=1, cutoff=0.5)
         raise ValueError(f"no time zone {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")) from None
 
 
 def stored(moment: Moment | None, *, tz: str | None, stored_tz: str, name: str = "a time") -> datetime | None:
-    """Place a moment on the stored clock, without a zone; naive input is in *tz*, or on the stored clock."""
+    """Place a moment on the stored clock, without a zone; naive input is in *tz*, or on the stored clock.
+
+    Strings are ISO 8601, so that nobody has to guess which of 01.02.2026 is the month.
+    """
     if moment is None:
         return None
-    given: Any = pd.to_datetime(moment, errors="coerce")
+    given: Any = None
+    # pandas would read a number as nanoseconds, and "now" on the clock of this machine
+    if isinstance(moment, (date, np.datetime64)) or (isinstance(moment, str) and moment.strip()[:1].isdigit()):
+        given = pd.to_datetime(moment, errors="coerce", format="ISO8601" if isinstance(moment, str) else None)
     if not isinstance(given, pd.Timestamp):
         raise ValueError(f"{name} must be a date or a time such as '2026-01-31' or '2026-01-31T12:00', not {moment!r}")
     wall = given.to_pydatetime(warn=False)
-    if wall.tzinfo is None:
-        if tz is None:
-            return wall
-        wall = wall.replace(tzinfo=zone(tz))
-    return wall.astimezone(zone(stored_tz)).replace(tzinfo=None, fold=0)
+    if wall.tzinfo is None and tz is None:
+        return wall
+    try:
+        aware = wall if wall.tzinfo is not None else wall.replace(tzinfo=zone(str(tz)))
+        return aware.astimezone(zone(stored_tz)).replace(tzinfo=None, fold=0)
+    except OverflowError:
+        raise ValueError(f"{name} must lie within the years 1 to 9999 in every time zone, not {moment!r}") from None
 
 
 def make_buckets(
@@ -115,7 +123,7 @@ def make_buckets(
     if week_start not in WEEKDAYS:
         raise ValueError(f"week_start must be one of {', '.join(WEEKDAYS)}, not {week_start!r}")
     if since is None or until is None:
-        return _clip([], [], datetime.min, datetime.min, as_of, True, True, tz)
+        return _clip([], [], since=as_of, until=as_of, as_of=as_of, tz=tz)
     if not until_is_cut:
         until += timedelta(microseconds=1)
     if since >= until:
@@ -127,9 +135,8 @@ def make_buckets(
     begin, end = clock.wall(since), clock.wall(until) + _DAY
     walls = _midnights(number, unit, WEEKDAYS.index(week_start), begin, end)
     moments = clock.moments(walls, _LENGTHS[unit] * number if unit in ("minute", "hour") else None)
-    made = _clip(
-        moments, [clock.store(moment) for moment in moments], since, until, as_of, since_is_cut, until_is_cut, tz
-    )
+    borders = [clock.store(moment) for moment in moments]
+    made = _clip(moments, borders, since=since, until=until, as_of=as_of, tz=tz, cut=(since_is_cut, until_is_cut))
     _check_number(len(made.bucket), every, max_buckets)
     return made
 
@@ -144,7 +151,7 @@ def own_edges(edges: Sequence[Moment], *, as_of: datetime, tz: str | None, store
         if before >= after:
             raise ValueError(f"edges must be sorted, each once: {after} does not come after {before}")
     moments = [_Clock(tz, stored_tz).moment(border) for border in borders]
-    return _clip(moments, borders, borders[0], borders[-1], as_of, False, False, tz)
+    return _clip(moments, borders, since=borders[0], until=borders[-1], as_of=as_of, tz=tz)
 
 
 def fill_gaps(counted: pd.DataFrame, made: Buckets, *, scale: tuple[int, int]) -> pd.DataFrame:
@@ -243,8 +250,8 @@ class _Clock:
         """Raise a ValueError if the stored clock was put forward or back in the range."""
         if self.naive:
             return
-        days = range((until - since).days + 2)
-        if len({self.here.utcoffset(since + _DAY * day) for day in days}) > 1:
+        days = [since + _DAY * day for day in range((until - since).days + 1)]
+        if len({self.here.utcoffset(day) for day in (*days, until)}) > 1:
             raise ValueError(
                 f"the stored clock {self.here.key} was put forward or back in this range, so its {every}s cannot be "
                 "told apart: take days or longer, or a range without the change"
@@ -256,9 +263,10 @@ _LENGTHS = {
     "hour": timedelta(hours=1),
     "day": _DAY,
     "week": _DAY * 7,
-    "month": _DAY * 30,
-    "quarter": _DAY * 91,
-    "year": _DAY * 365,
+    # as long as they are on average over 400 years
+    "month": _DAY * 30.436875,
+    "quarter": _DAY * 91.310625,
+    "year": _DAY * 365.2425,
 }
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
@@ -276,8 +284,8 @@ def _parse_every(every: str) -> tuple[int, str]:
 def _check_number(n: float, every: str, most: int) -> None:
     if n > most + 2 or (n > most and n == int(n)):
         raise ValueError(
-            f"{int(n):,} periods of a {every} are more than {most:,}: take longer ones, a shorter range, or raise "
-            "max_buckets"
+            f"every={every!r} makes {int(n):,} periods here, more than {most:,}: take longer ones, a shorter range, "
+            "or raise max_buckets"
         )
 
 
@@ -296,12 +304,12 @@ def _midnights(number: int, unit: str, week_start: int, begin: datetime, end: da
 def _clip(
     moments: list[datetime],
     borders: list[datetime],
+    *,
     since: datetime,
     until: datetime,
     as_of: datetime,
-    since_is_cut: bool,
-    until_is_cut: bool,
     tz: str | None,
+    cut: tuple[bool, bool] = (False, False),
 ) -> Buckets:
     """Keep the periods that the range touches, and say which of them are complete."""
     first = max(bisect_right(borders, since) - 1, 0)
@@ -311,7 +319,7 @@ def _clip(
     kept = borders[first : last + 1]
     complete = np.array([end <= as_of for end in kept[1:]], np.bool_)
     if len(complete):
-        complete[0] &= not since_is_cut or kept[0] >= since
-        complete[-1] &= not until_is_cut or kept[-1] <= until
+        complete[0] &= not cut[0] or kept[0] >= since
+        complete[-1] &= not cut[1] or kept[-1] <= until
         kept = [max(kept[0], since), *kept[1:-1], min(kept[-1], until)]
     return Buckets(kept if len(complete) else [], index[:-1], index[1:], complete)
