@@ -1,12 +1,13 @@
 """What does a PostgreSQL connection string say?  Parsed into libpq's keywords, never templated."""
 
 import configparser
+import re
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from reviewlab.errors import ConfigError
 
-SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
+SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
 HONOURED = frozenset(
     "host port user password database sslmode sslrootcert sslcert sslkey channel_binding connect_timeout options "  # noqa: SIM905
     "target_session_attrs application_name service passfile pgbouncer gssencmode".split()
@@ -17,13 +18,17 @@ REFUSED = {
     "sslpassword": "encrypted client keys are not read; decrypt the key file and remove it",
     "sslnegotiation": "TLS is negotiated the classic way; remove it",
 }
+REFUSED_VARIABLES = {"PGREQUIREAUTH": "require_auth", "PGSSLCRL": "sslcrl", "PGGSSENCMODE": "gssencmode"}
+"""Variables of the environment that would be a broken promise if they were overlooked."""
+
+_PAIR = re.compile(r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(?=\s|$)")
 KEEPALIVES = frozenset(("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"))
 
 
 def parse(dsn: str) -> dict[str, str]:
-    """Split a ``postgresql://`` URL into libpq keywords, percent-decoded.
+    """Split a ``postgresql://`` URL, or ``keyword=value`` pairs, into libpq keywords and their values.
 
-    ``host`` and ``port`` keep libpq's comma-separated lists.  ``postgresql+asyncpg://`` is understood too.
+    ``host`` and ``port`` keep libpq's comma-separated lists.  SQLAlchemy's ``postgresql+asyncpg://`` is understood too.
 
     Raises
     ------
@@ -31,6 +36,8 @@ def parse(dsn: str) -> dict[str, str]:
         If the URL is malformed, or has an option that cannot be honoured.  The message shows no part of a
         password.
     """
+    if _PAIR.match(dsn) and "://" not in dsn.partition("=")[0]:
+        return _parse_pairs(dsn)
     scheme, separator, rest = dsn.strip().partition("://")
     if not separator or scheme not in SCHEMES:
         raise ConfigError("a DSN looks like postgresql://user@host:5432/database; this one does not")
@@ -82,6 +89,17 @@ def read_service(name: str, file: Path) -> dict[str, str]:
     if name not in sections:
         raise ConfigError(f"no service {name!r} in {file}; it has {', '.join(sections.sections()) or 'none'}")
     return check(dict(sections[name]))
+
+
+def _parse_pairs(dsn: str) -> dict[str, str]:
+    pairs, at = {}, 0
+    while dsn[at:].strip():
+        pair = _PAIR.match(dsn, at)
+        if pair is None:
+            raise ConfigError("the DSN is not keyword=value all through; quote values with spaces: password='…'")
+        pairs[pair[1]] = re.sub(r"\\(.)", r"\1", pair[2].removeprefix("'").removesuffix("'"))
+        at = pair.end()
+    return {keyword: value for keyword, value in check(pairs).items() if value}
 
 
 def _hosts(host_list: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Where is the database, and what is allowed?  From arguments, the environment, `.env` and a service file."""
 
 import ipaddress
+import os
 import ssl
 import warnings
 from collections.abc import Mapping
@@ -75,6 +76,9 @@ class Settings(BaseSettings):
 
     scale: Annotated[tuple[int, int] | None, NoDecode] = None
     """Lowest and highest possible rating; None finds it in the table."""
+
+    max_text_length: PositiveInt = 1_000_000
+    """Characters; a longer text of a review is not written."""
 
     max_connections: PositiveInt = 5
     connect_timeout: PositiveFloat = Field(
@@ -158,6 +162,9 @@ def _target(settings: Settings) -> Target:
         raise ConfigError(
             "no database is configured: set DATABASE_URL, pass a DSN to connect(), or try `await reviewlab.demo()`"
         )
+    dsn_syntax.check(
+        {name: os.environ[key] for key, name in dsn_syntax.REFUSED_VARIABLES.items() if os.environ.get(key)}
+    )
     hosts = _host_list(parts)
     sslmode, context = _tls(parts, hosts)
     names = {"application_name": parts.get("application_name", "reviewlab")}
@@ -200,7 +207,8 @@ def _is_local(host: str) -> bool:
 
 def _tls(parts: Mapping[str, str], hosts: tuple[tuple[str, int], ...]) -> tuple[str, ssl.SSLContext | str]:
     local = all(_is_local(host) for host, _ in hosts)
-    sslmode = parts.get("sslmode", "prefer" if local else "verify-full")
+    proof = [name for name in ("sslrootcert", "sslcert", "sslkey") if name in parts]
+    sslmode = parts.get("sslmode", "prefer" if local and not proof else "verify-full")
     sslmode = {"true": "verify-full", "false": "disable"}.get(sslmode, sslmode)
     if sslmode not in SSLMODES:
         raise ConfigError(f"sslmode {sslmode!r} is not one of {', '.join(SSLMODES)}")
@@ -212,6 +220,10 @@ def _tls(parts: Mapping[str, str], hosts: tuple[tuple[str, int], ...]) -> tuple[
     if parts.get("channel_binding") == "require" and sslmode != "verify-full":
         raise ConfigError("channel_binding=require can only be kept with sslmode=verify-full: set that, or remove it")
     if sslmode in ("disable", "allow", "prefer"):
+        if proof:
+            raise ConfigError(
+                f"{proof[0]} is of no use with sslmode={sslmode}: take it out, or use sslmode=verify-full"
+            )
         if not local:
             warnings.warn("sslmode=disable: password and reviews cross the network unencrypted", stacklevel=2)
         return sslmode, sslmode
@@ -220,6 +232,8 @@ def _tls(parts: Mapping[str, str], hosts: tuple[tuple[str, int], ...]) -> tuple[
 
 def _context(sslmode: str, parts: Mapping[str, str]) -> ssl.SSLContext:
     root = parts.get("sslrootcert")
+    if "sslkey" in parts and "sslcert" not in parts:
+        raise ConfigError("sslkey is of no use without sslcert: set both, or neither")
     try:
         context = ssl.create_default_context(cafile=None if root in (None, "system") else Path(root).expanduser())
         if "sslcert" in parts:
@@ -252,4 +266,6 @@ def _seconds(parts: Mapping[str, str], default: float) -> float:
 def _is_pooler(settings: Settings, parts: Mapping[str, str], hosts: tuple[tuple[str, int], ...]) -> bool:
     if settings.pooler is not None:
         return settings.pooler
-    return parts.get("pgbouncer") == "true" or any(port == 6543 or "-pooler." in host for host, port in hosts)
+    return parts.get("pgbouncer", "").lower() in ("true", "1") or any(
+        port == 6543 or "-pooler." in host for host, port in hosts
+    )

@@ -92,6 +92,8 @@ def test_tls_is_verified_unless_the_server_is_here():
         ("gssencmode=require", "use TLS"),
         ("keepalives=1", "sets TCP keepalive itself"),
         ("connect_timeout=soon", "whole number"),
+        ("sslkey=/some/key", "of no use without sslcert"),
+        ("sslmode=disable&sslrootcert=system", "of no use with sslmode=disable"),
         ("sslrootcert=/does/not/exist", "cannot be read"),
     ],
 )
@@ -172,3 +174,72 @@ def test_a_transaction_pooler_is_recognised(dsn, pooled):
     Prepared statements break behind one.
     """
     assert load_settings(dsn).target().transaction_pooler is pooled
+
+
+@pytest.mark.parametrize(
+    ("dsn", "expected"),
+    [
+        (
+            "postgresql://postgres.abcdefghijklm:p%40ss@aws-0-eu-central-1.pooler.supabase.com:6543/postgres",
+            ("aws-0-eu-central-1.pooler.supabase.com", 6543, "postgres.abcdefghijklm", "p@ss", "verify-full", True),
+        ),
+        (
+            "postgresql://neondb_owner:npg_x@ep-a-1-pooler.eu.neon.tech/d?sslmode=verify-full&channel_binding=require",
+            ("ep-a-1-pooler.eu.neon.tech", 5432, "neondb_owner", "npg_x", "verify-full", True),
+        ),
+        (
+            "postgres://master:p@db.c1.eu-west-1.rds.amazonaws.com:5432/reviews?sslmode=verify-full",
+            ("db.c1.eu-west-1.rds.amazonaws.com", 5432, "master", "p", "verify-full", False),
+        ),
+        (
+            "host=x.postgres.database.azure.com port=5432 dbname=d user=ana@x password='it''s' sslmode=verify-full",
+            None,
+        ),
+        (
+            r"host=x.postgres.database.azure.com port=5432 dbname=d user=ana@x password='it\'s \\' sslmode=verify-full",
+            ("x.postgres.database.azure.com", 5432, "ana@x", "it's \\", "verify-full", False),
+        ),
+    ],
+)
+def test_the_urls_of_providers_work_as_pasted(dsn, expected):
+    """
+    People copy what the provider's page shows.
+    """
+    if expected is None:
+        with pytest.raises(ConfigError, match="quote values with spaces"):
+            load_settings(dsn).target()
+        return
+
+    target = load_settings(dsn).target()
+
+    (host, port) = target.hosts[0]
+    found = (host, port, target.user, target.password.get_secret_value(), target.sslmode, target.transaction_pooler)
+    assert found == expected
+
+
+def test_neons_url_names_the_edit_that_it_needs():
+    """
+    Their page shows sslmode=require beside channel_binding=require, which asyncpg would silently not do.
+    """
+    dsn = "postgresql://u:p@ep-a-1.eu-central-1.aws.neon.tech/d?sslmode=require&channel_binding=require"
+
+    with pytest.raises(ConfigError, match="only be kept with sslmode=verify-full: set that, or remove it"):
+        load_settings(dsn).target()
+
+
+@pytest.mark.parametrize("variable", ["PGREQUIREAUTH", "PGSSLCRL"])
+def test_a_variable_that_promises_safety_is_not_overlooked(monkeypatch, variable):
+    """
+    psql would keep the promise, and so people rely on it.
+    """
+    monkeypatch.setenv(variable, "scram-sha-256")
+
+    with pytest.raises(ConfigError, match="cannot be honoured"):
+        load_settings("postgresql://u@localhost/d").target()
+
+
+def test_a_root_certificate_is_used_on_loopback_too():
+    """
+    Through an ssh tunnel the server is "localhost", and its certificate still the proof.
+    """
+    assert load_settings("postgresql://u@localhost/d?sslrootcert=system").target().sslmode == "verify-full"
