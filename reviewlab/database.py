@@ -38,8 +38,8 @@ Work = Callable[[Any], Awaitable[T]]
 READ_ONLY = "begin isolation level repeatable read read only"
 """How a read begins: all its statements see one moment."""
 
-READ_WRITE = "begin read write"
-"""How a write begins."""
+READ_WRITE = "begin"
+"""How a write begins: not as READ WRITE, which would overrule a server that was made read-only."""
 
 IDLE_LIFETIME = 60.0  # firewalls forget a silent connection after minutes, and say so to nobody
 MAX_AGE = 30 * 60.0

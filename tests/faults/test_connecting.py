@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+import asyncpg
 import psutil
 import pytest
 import trustme
@@ -17,8 +18,8 @@ from conftest import database_of, socket_of
 from fake_servers import CLEARTEXT, MD5, SCRAM, TWO_GIGABYTES, asks, encrypts, fake, says, silent
 from proxy import Proxy
 
-from reviewlab import ConfigError, ConnectError, ReviewLabError, connect
-from reviewlab.database import Database
+from reviewlab import ConfigError, ConnectError, ReadOnlyError, ReviewLabError, connect
+from reviewlab.database import READ_WRITE, Database
 from reviewlab.server import Server
 from reviewlab.settings import load_settings
 
@@ -310,19 +311,49 @@ async def test_the_next_host_is_tried_in_time(dsn, proxy, quick, first):
         print(f"figure: past a first host that is {first}: {time.monotonic() - began:.2f} s")
 
 
-async def test_a_writer_finds_the_primary(dsn, proxy, admin, quick):
+async def test_a_writer_leaves_a_server_that_became_read_only(restartable, quick):
     """
-    After a failover the old primary still answers, and only reads.
+    After a failover the old primary still answers, and the pool's connections still lead there.
     """
-    await admin(f"alter database {database_of(dsn)} set default_transaction_read_only = on")
-    standby = f"127.0.0.1:{proxy.port}"
+    await restartable.execute("create table notes (n int)")
+    with Server(durable=False) as other:
+        connection = await asyncpg.connect(other.dsn)
+        await connection.execute("create table notes (n int)")
+        async with Proxy(socket_of(restartable.server.dsn)) as proxy, Proxy(socket_of(other.dsn)) as second:
+            database = await Database.open(load_settings(proxy.dsn("postgres"), **quick), write=True)
 
-    with pytest.raises(ConnectError, match="target_session_attrs"):
-        await connect(f"postgresql://postgres@{standby}/{database_of(dsn)}?target_session_attrs=read-write", **quick)
-    async with connect(
-        f"postgresql://postgres@{standby},{standby}/{database_of(dsn)}?target_session_attrs=any", **quick
-    ) as lab:
-        assert await lab.count() == 0
+            async def note(n: int) -> None:
+                async with database.transaction(doing="noting", begin=READ_WRITE) as writer:
+                    await writer.execute(f"insert into notes values ({n})")
+
+            await note(1)
+            await restartable.execute("alter system set default_transaction_read_only = on")
+            await restartable.execute("select pg_reload_conf()")
+            await asyncio.sleep(0.2)
+            with pytest.raises(ReadOnlyError, match=r"read-only transaction; writing needs .* the primary server"):
+                await note(2)
+            proxy.upstream = second.upstream
+            await note(3)
+            await database.close()
+
+        assert [row["n"] for row in await connection.fetch("select n from notes")] == [3]
+        await connection.close()
+
+
+async def test_target_session_attrs_chooses_the_host(restartable, dsn, proxy, quick):
+    """
+    It is how a list of hosts says which of them is meant.
+    """
+    await restartable.execute("alter system set default_transaction_read_only = on")
+    await restartable.execute("select pg_reload_conf()")
+    async with Proxy(socket_of(restartable.server.dsn)) as read_only:
+        hosts = f"postgresql://postgres@127.0.0.1:{read_only.port},127.0.0.1:{proxy.port}/postgres"
+        asked = "show default_transaction_read_only"
+
+        assert await ask(f"{hosts}?target_session_attrs=read-write", quick, asked) == "off"
+        assert await ask(f"{hosts}?target_session_attrs=read-only", quick, asked) == "on"
+        with pytest.raises(ConnectError, match="no host is of the kind that target_session_attrs asks for"):
+            await ask(f"{hosts}?target_session_attrs=standby", quick, asked)
 
 
 async def test_keepalive_is_on(far_lab):
