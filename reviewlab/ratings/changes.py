@@ -42,7 +42,11 @@ def changepoints(reviews: pd.DataFrame, *, min_size: int = 30, penalty: float = 
     ------
     ConfigError
         If ruptures is not installed: ``pip install 'reviewlab[changepoints]'``.
+    ValueError
+        If columns are missing, *min_size* is less than one review, or *penalty* is not positive.
     """
+    if min_size < 1 or penalty <= 0:
+        raise ValueError(f"min_size must be at least 1 and penalty above 0, not {min_size} and {penalty}")
     times, rating = _sequence(reviews)
     borders = [0, *_borders(rating, min_size, penalty), len(rating)]
     sizes = np.diff(borders)
@@ -62,7 +66,9 @@ def changepoints(reviews: pd.DataFrame, *, min_size: int = 30, penalty: float = 
 def _sequence(reviews: pd.DataFrame) -> tuple[pd.Series, Floats]:
     """When and what, one item per review, in order."""
     if {"rating", "submitted_at"} <= set(reviews.columns):
-        ordered = reviews[["submitted_at", "rating"]].dropna().sort_values("submitted_at", kind="stable")
+        # of reviews with equal times the id decides: a frame sorted by rating must not make a change of each day
+        order = [name for name in ("submitted_at", "review_id") if name in reviews]
+        ordered = reviews[["rating", *order]].dropna().sort_values(order, kind="stable")
         return ordered["submitted_at"], ordered["rating"].to_numpy(np.float64)
     if {"bucket", "rating", "n"} <= set(reviews.columns):
         ordered = reviews.sort_values(["bucket", "rating"])

@@ -36,13 +36,6 @@ class Counts:
         """Reviews per period, within the scale."""
         return np.asarray(self.n.sum(axis=1), np.int64)
 
-    def frame(self) -> pd.DataFrame:
-        """The long frame of counts again, ratings outside the scale left out."""
-        k = len(self.scale)
-        repeated = self.periods.loc[np.repeat(np.arange(len(self.periods)), k)].reset_index(drop=True)
-        in_scale = np.ones(len(repeated), np.bool_)
-        return repeated.assign(rating=np.tile(self.scale, len(self.periods)), in_scale=in_scale, n=self.n.ravel())
-
 
 def read_counts(counts: pd.DataFrame) -> Counts:
     """Check a frame of counts and take it apart.
@@ -50,42 +43,72 @@ def read_counts(counts: pd.DataFrame) -> Counts:
     Raises
     ------
     ValueError
-        If a column is missing, a count is negative, or a period has a rating twice.
+        If a column is missing, a rating or a count is no whole number or a count is negative, a period has a rating
+        twice, or periods have different scales.
     """
     missing = [name for name in COLUMNS if name not in counts.columns]
     if missing:
         raise ValueError(f"counts need the columns {', '.join(missing)}; the frame has {', '.join(map(str, counts))}")
-    if (counts["n"] < 0).any():
+    counted, ratings = _whole(counts["n"]), _whole(counts["rating"])
+    if (counted < 0).any():
         raise ValueError("a count is negative; n is how many reviews there are")
     if counts.duplicated(["bucket", "rating"]).any():
         raise ValueError("a period has a rating twice; are these the counts of two frames? add them up first")
     inside = counts["in_scale"].to_numpy(bool) if "in_scale" in counts else np.ones(len(counts), bool)
-    ratings = counts["rating"].to_numpy(np.int64)
     scale = np.arange(ratings[inside].min(), ratings[inside].max() + 1) if inside.any() else np.empty(0, np.int64)
-    if (~inside & np.isin(ratings, scale)).any():
-        raise ValueError("the periods have different scales; count them all with the same scale=")
+    n_periods = counts["bucket"].nunique()
+    if "in_scale" in counts and (inside.sum() != n_periods * len(scale) or (~inside & np.isin(ratings, scale)).any()):
+        raise ValueError(
+            f"each of {n_periods:,} periods needs a row for each of the {len(scale)} ratings in the scale, also where "
+            f"n is 0; there are {inside.sum():,} rows; count all periods with the same scale="
+        )
     periods = counts[["bucket", "bucket_end", "complete"]].drop_duplicates("bucket").sort_values("bucket")
     row = pd.Index(periods["bucket"]).get_indexer(counts["bucket"])
     n = np.zeros((len(periods), len(scale)), np.int64)
     outside = np.zeros(len(periods), np.int64)
-    counted = counts["n"].to_numpy(np.int64)
     if len(scale):
         n[row[inside], ratings[inside] - scale[0]] = counted[inside]
     np.add.at(outside, row[~inside], counted[~inside])
     return Counts(periods.reset_index(drop=True), scale, n, outside)
 
 
-def sides(counts: Counts, positive: int | None, negative: int | None) -> tuple[int, int]:
-    """The least positive and the most negative rating; by default the top and bottom 40 % of the scale."""
-    if not len(counts.scale):
+def sides(
+    counts: Counts,
+    positive: int | None,
+    negative: int | None,
+    *,
+    shares: tuple[float, float] = (0.4, 0.4),
+    names: tuple[str, str] = ("positive", "negative"),
+) -> tuple[int, int]:
+    """The least positive and the most negative rating; by default the top and bottom 40 % of the scale.
+
+    A scale of a single point is all positive.
+
+    Raises
+    ------
+    ValueError
+        If one of them lies outside the scale, or they overlap.
+    """
+    k = len(counts.scale)
+    if not k:
         return positive or 0, negative or 0
     low, high = int(counts.scale[0]), int(counts.scale[-1])
-    n = round(0.4 * len(counts.scale))
-    least = high - n + 1 if positive is None else positive
-    most = low + n - 1 if negative is None else negative
+    least, most = high - max(round(shares[0] * k), 1) + 1, low + round(shares[1] * k) - 1
+    # a default makes way for what was asked for
+    least = positive if positive is not None else least if negative is None else max(least, negative + 1)
+    most = negative if negative is not None else min(most, least - 1)
     if not low <= least <= high or not low - 1 <= most < least:
         raise ValueError(
-            f"positive ({least}) and negative ({most}) must lie apart within the scale {low} to {high}: "
+            f"{names[0]} ({least}) and {names[1]} ({most}) must lie apart within the scale {low} to {high}: "
             "ratings from the one up, and to the other down"
         )
     return least, most
+
+
+def _whole(values: pd.Series) -> Integers:
+    """Whole numbers, whatever type they came in."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    broken = (numbers.isna() | (numbers % 1 != 0)).to_numpy(bool)
+    if broken.any():
+        raise ValueError(f"{values.name} must be whole numbers, {values[broken].iloc[0]!r} is none")
+    return numbers.to_numpy(np.int64)

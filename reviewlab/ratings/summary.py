@@ -14,7 +14,13 @@ PERCENTILES = {"median": 0.5, "p10": 0.1, "p25": 0.25, "p75": 0.75, "p90": 0.9}
 
 
 def summarize(
-    counts: pd.DataFrame, *, positive: int | None = None, negative: int | None = None, level: float = 0.95
+    counts: pd.DataFrame,
+    *,
+    positive: int | None = None,
+    negative: int | None = None,
+    promoters: int | None = None,
+    detractors: int | None = None,
+    level: float = 0.95,
 ) -> pd.DataFrame:
     """Summarize the ratings of each period.
 
@@ -24,6 +30,9 @@ def summarize(
         What ``lab.rating_counts`` returns; ratings outside the scale are left out, see `quality`.
     positive, negative : int, optional
         The least positive and the most negative rating; by default the top and the bottom 40 % of the scale.
+    promoters, detractors : int, optional
+        The same for the net score; by default the top 20 % and the bottom 60 %: 5 against 1 to 3, and on a scale of
+        0 to 10, where it is called NPS, 9 and 10 against 0 to 6.
     level : float
         Of the intervals.
 
@@ -40,7 +49,8 @@ def summarize(
         share_positive, …_lo, …_hi          float64  0 to 1, with Wilson's interval
         share_negative                      float64
         share_top, share_extreme            float64  of the highest rating; of the highest and the lowest
-        net_score, …_lo, …_hi               float64  -1 to 1: share of the top 20 % less that of the bottom 60 %
+        net_score, …_lo, …_hi               float64  -1 to 1: share of promoters less that of detractors
+        share_public, …_lo, …_hi            float64  with a public text; only where counts have n_public
         share_private, …_lo, …_hi           float64  with a private text; only where counts have n_private
         mode                                Int64    the most frequent rating, the lowest of several
 
@@ -51,15 +61,21 @@ def summarize(
     The intervals of mean and net score are those of the posterior under a Dirichlet prior: half a review per rating
     and `PSEUDO_REVIEWS` reviews in the shares of all periods together.  The mean of the scores has a known mean and
     variance there; a Beta distribution on the range of the scores with both gives the quantiles.  It holds at n = 3
-    and for periods with nothing but the highest rating.  Shares: Wilson (1927), by statsmodels.
+    and for periods with nothing but the highest rating, where it is widened to hold the mean itself.  Shares: Wilson
+    (1927), by statsmodels.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing or counts cannot be, if a threshold lies outside the scale, and for a level that is none.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, not {level}")
     read = read_counts(counts)
     least, most = sides(read, positive, negative)
-    scale, top, bottom = read.scale, round(0.2 * len(read.scale)), round(0.6 * len(read.scale))
-    score = np.zeros(len(scale))
-    score[:bottom], score[len(scale) - top :] = -1, 1
+    top, bottom = sides(read, promoters, detractors, shares=(0.2, 0.6), names=("promoters", "detractors"))
+    scale = read.scale
+    score = (scale >= top).astype(float) - (scale <= bottom)
     with np.errstate(invalid="ignore", divide="ignore"):
         columns: dict[str, Any] = {"n": read.total}
         columns |= dict(zip(("mean", "mean_lo", "mean_hi"), _score(read, scale.astype(float), level), strict=True))
@@ -70,9 +86,10 @@ def summarize(
         columns["share_top"] = read.n[:, -1:].sum(axis=1) / read.total
         columns["share_extreme"] = read.n[:, [0, -1] if len(scale) > 1 else [0][: len(scale)]].sum(axis=1) / read.total
         columns |= dict(zip(("net_score", "net_score_lo", "net_score_hi"), _score(read, score, level), strict=True))
-        if "n_private" in counts:
-            private = counts.groupby("bucket")["n_private"].sum().to_numpy(np.int64)
-            columns |= _share("share_private", private, read.total, level)
+        for text in ("public", "private"):
+            if f"n_{text}" in counts:
+                with_text = read_counts(counts.assign(n=counts[f"n_{text}"])).total
+                columns |= _share(f"share_{text}", with_text, read.total, level)
     mode = pd.array(scale[read.n.argmax(axis=1)] if len(scale) else np.empty(0, np.int64), dtype="Int64")
     mode[read.total == 0] = pd.NA
     return read.periods.assign(**columns, mode=mode).set_index("bucket")
@@ -90,16 +107,29 @@ def to_wide(counts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(read.n, index=index, columns=pd.Index(read.scale, name="rating"))
 
 
-def quality(counts: pd.DataFrame) -> pd.DataFrame:
+def quality(counts: pd.DataFrame, *, n_infinite: int = 0) -> pd.DataFrame:
     """Count what the other functions leave out.
+
+    Parameters
+    ----------
+    counts : DataFrame
+    n_infinite : int
+        How many reviews have an infinite time, as ``lab.extent`` says.
 
     Returns
     -------
-    DataFrame, indexed by bucket: n (int64, all reviews), n_out_of_scale (int64, those outside the scale).
+    DataFrame, one row per period, indexed by bucket:
+
+        n               int64  all reviews
+        n_out_of_scale  int64  those with a rating outside the scale
+        n_infinite      int64  those with an infinite time, which belong to no period: 0, but for a last row NaT
     """
     read = read_counts(counts)
-    columns = {"n": read.total + read.outside, "n_out_of_scale": read.outside}
-    return pd.DataFrame(columns, index=pd.DatetimeIndex(read.periods["bucket"], name="bucket"))
+    columns = {"n": read.total + read.outside, "n_out_of_scale": read.outside, "n_infinite": 0}
+    frame = pd.DataFrame(columns, index=pd.DatetimeIndex(read.periods["bucket"], name="bucket"))
+    if n_infinite:
+        frame.loc[pd.NaT] = [n_infinite, 0, n_infinite]
+    return frame
 
 
 def _score(read: Counts, score: Floats, level: float) -> tuple[Floats, Floats, Floats]:
@@ -118,9 +148,8 @@ def _score(read: Counts, score: Floats, level: float) -> tuple[Floats, Floats, F
     x = (centre - low) / width
     size = x * (1 - x) * width**2 / variance - 1
     lo, hi = (low + width * beta.ppf(q, x * size, (1 - x) * size) for q in ((1 - level) / 2, (1 + level) / 2))
-    empty = read.total == 0
-    lo[empty] = hi[empty] = np.nan
-    return mean, lo, hi
+    # no interval leaves out its own mean, also where all ratings are the highest; NaN stays NaN
+    return mean, np.minimum(lo, mean), np.maximum(hi, mean)
 
 
 def _deviation(read: Counts) -> Floats:
