@@ -110,5 +110,5 @@ def _whole(values: pd.Series) -> Integers:
     numbers = pd.to_numeric(values, errors="coerce")
     broken = (numbers.isna() | (numbers % 1 != 0)).to_numpy(bool)
     if broken.any():
-        raise ValueError(f"{values.name} must be whole numbers, {values[broken].iloc[0]!r} is none")
+        raise ValueError(f"{values.name} must be whole numbers, {values[broken].tolist()[0]!r} is none")
     return numbers.to_numpy(np.int64)
