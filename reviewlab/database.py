@@ -151,7 +151,7 @@ class Database:
             If the connection was lost, or the time was up, while the commit was under way.
         """
         limit = self.settings.statement_timeout if timeout is None else timeout
-        committed, began = False, time.monotonic()
+        committed, began, n_cancelled = False, time.monotonic(), _n_cancelled()
         try:
             with self.translating(doing, "" if begin == READ_ONLY else "nothing was written"):
                 async with self.acquire(doing) as connection, self._rolling_back(connection):
@@ -164,6 +164,8 @@ class Database:
                         committed = True
         except ReviewLabError as error:
             await self._learn(error, began, reading=begin == READ_ONLY)
+            if _n_cancelled() > n_cancelled:  # the driver says so of a connection that was cancelled and lost at once
+                raise asyncio.CancelledError from None
             raise
         except asyncio.CancelledError as error:
             raise _stopped(doing) if committed else error from None
@@ -354,6 +356,11 @@ def _passes(error: Exception) -> bool:
     if isinstance(error, ConnectionLostError):
         return error.safe_to_retry and not error.rows_delivered
     return isinstance(error, QueryError) and error.sqlstate in _STALE
+
+
+def _n_cancelled() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def _ended(commit: "asyncio.Task[str]", doing: str, key: Any) -> str:

@@ -104,6 +104,8 @@ def translate(error: Exception, *, doing: str, where: str, outcome: str = "") ->
         return QueryError(f"{doing}: a value of the result lies beyond what Python can hold, such as the year 10000")
     if isinstance(error, OSError):
         return ConnectionLostError(f"{lost} ({type(error).__name__}){tail}")
+    if isinstance(error, asyncpg.InterfaceError) and "another operation" in str(error):
+        return QueryError(f"{doing}: a connection does one thing at a time; give each task a connection of its own")
     if isinstance(error, asyncpg.InterfaceError):
         why = "by a limit of the server for idle transactions, by an administrator, or by close()"
         return ConnectionLostError(f"{lost}: it was closed meanwhile, {why}{tail}")

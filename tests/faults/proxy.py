@@ -24,7 +24,7 @@ class Link:
     def close(self, *, reset: bool = False) -> None:
         for writer in (self.client, self.server):
             raw = writer.get_extra_info("socket")
-            if reset and raw is not None and raw.family != socket.AF_UNIX:
+            if reset and raw.fileno() >= 0 and raw.family != socket.AF_UNIX:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
             writer.transport.abort()
 
