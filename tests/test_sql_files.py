@@ -45,8 +45,8 @@ def test_every_use_of_a_parameter_has_its_cast(name):
 
     uses = re.findall(r"\$(\d+)(::[\w\[\]]+)?", body)
 
-    types = dict(enumerate(queries.load(name).types, start=1))
-    assert [(number, f"::{types[int(number)]}") for number, _ in uses] == uses
+    types = dict(re.findall(r"^-- param \$(\d+) \w+ ([^:\n]+)", text, re.MULTILINE))
+    assert [(number, f"::{types[number]}") for number, _ in uses] == uses
 
 
 @pytest.mark.parametrize("name", NAMES)

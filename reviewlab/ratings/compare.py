@@ -23,7 +23,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> "pd.Series[float]":
         cramers_v         0 to 1, how different the shapes are
         p_shape           chi-squared test (without correction) that the shapes are the same
         p_level           linear-by-linear test that the level is the same; shapes of one mean do not show
-        diff_<rating>     share in b less the share in a, one for each point of the scale
+        diff_<rating>     share in a less the share in b, one for each point of the scale
 
     Without reviews on a side everything but the n is NaN.
 
@@ -40,7 +40,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> "pd.Series[float]":
     result = pd.Series({"n_a": float(n[0].sum()), "n_b": float(n[1].sum())})
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = n / n.sum(axis=1, keepdims=True)
-    differences = {f"diff_{rating}": shares[1, at] - shares[0, at] for at, rating in enumerate(scale)}
+    differences = {f"diff_{rating}": shares[0, at] - shares[1, at] for at, rating in enumerate(scale)}
     compared: pd.Series[float] = pd.concat([result, pd.Series(_tests(scale, n)), pd.Series(differences, dtype=float)])
     return compared
 
