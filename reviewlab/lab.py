@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import pandas as pd
 
-from reviewlab import buckets, frames, jupyter, memory, queries, selection, streams
+from reviewlab import buckets, frames, grids, jupyter, memory, queries, selection, streams
 from reviewlab.database import Database, Reader
 from reviewlab.facts import Facts
 from reviewlab.progress import showing
@@ -365,6 +365,91 @@ class ReviewLab:
         return buckets.fill_gaps(counted, made, scale=limits)
 
     async def rating_summary(self, every: str = "week", **options: Any) -> pd.DataFrame:
+    async def by_weekday_hour(
+        self,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        tz: str | None = None,
+        scale: tuple[int, int] | None = None,
+    ) -> pd.DataFrame:
+        """Count reviews per hour of the week and rating; hours without reviews count 0.
+
+        Parameters
+        ----------
+        since, until : str, date, datetime or Timestamp, optional
+            Half-open range of ``submitted_at``.
+        tz : str, optional
+            The zone whose clock tells weekday and hour; else the stored clock.
+        scale : (int, int), optional
+            As for `rating_counts`.
+
+        Returns
+        -------
+        DataFrame, RangeIndex, 168 rows for each point of the scale:
+
+            weekday   int64  1 for Monday to 7 for Sunday
+            hour      int64  0 to 23; an hour that a clock shows twice in autumn holds the reviews of both
+            rating    int64  each point of the scale; one outside it where it occurs
+            in_scale  bool   False for a rating outside the scale
+            n         int64  reviews, 0 or more
+
+        Notes
+        -----
+        PostgreSQL converts the times: one that the stored clock showed twice is its second occurrence.
+
+        Source: sql/by_weekday_hour.sql
+        """
+        begin, end = self._range(since, until, tz)
+        clock = None if tz is None else buckets.zone(tz).key
+        values = {"since": begin, "until": end, "stored_tz": self.settings.stored_tz, "tz": clock}
+        limits = scale or await self._find_scale()
+        return grids.week_grid(await self._count_groups("by_weekday_hour", values), scale=limits)
+
+    async def by_text_length(
+        self,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        tz: str | None = None,
+        edges: Sequence[int] = (1, 20, 50, 100, 200, 500, 1000),
+        scale: tuple[int, int] | None = None,
+    ) -> pd.DataFrame:
+        """Count reviews per length of the public text and rating; lengths without reviews count 0.
+
+        Parameters
+        ----------
+        since, until : str, date, datetime or Timestamp, optional
+            Half-open range of ``submitted_at``.
+        tz : str, optional
+            The zone of naive *since* and *until*.
+        edges : sequence of int
+            Characters at which the next group begins; white space at both ends of a text does not count.
+        scale : (int, int), optional
+            As for `rating_counts`.
+
+        Returns
+        -------
+        DataFrame, RangeIndex, one row per length and rating:
+
+            length_bin  category  ordered: ``empty``, ``1–19``, …, ``1000+``
+            rating      int64     each point of the scale; one outside it where it occurs
+            in_scale    bool      False for a rating outside the scale
+            n           int64     reviews, 0 or more
+
+        Raises
+        ------
+        ValueError
+            If *edges* are no whole numbers from 0, or not sorted.
+
+        Source: sql/by_text_length.sql
+        """
+        grids.length_names(edges)
+        begin, end = self._range(since, until, tz)
+        values = {"since": begin, "until": end, "edges": list(edges)}
+        limits = scale or await self._find_scale()
+        return grids.length_grid(await self._count_groups("by_text_length", values), edges, scale=limits)
+
         """Summarize ratings per period: `reviewlab.ratings.summarize` of `rating_counts`, same arguments.
 
         Source: sql/rating_counts.sql
@@ -494,6 +579,10 @@ class ReviewLab:
         if self._scale is None:
             row = await frames.fetch_row(self._reader, queries.load("scale"), {})
             if row["lowest"] is None:
+    async def _count_groups(self, name: str, values: Mapping[str, Any]) -> pd.DataFrame:
+        work = frames.fetch(self._reader, queries.load(name), values, nullable=False)
+        return await self._await(work)
+
                 return buckets.SCALES[0]
             self._scale = buckets.pick_scale(row["lowest"], row["highest"])
         return self._scale

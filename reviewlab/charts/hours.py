@@ -45,7 +45,8 @@ def weekday_hour(
     Parameters
     ----------
     data
-        What ``lab.by_weekday_hour`` returns: weekday (1 Monday to 7 Sunday), hour (0 to 23), rating, n.
+        What ``lab.by_weekday_hour`` returns: weekday (1 Monday to 7 Sunday), hour (0 to 23), rating, n, and perhaps
+        in_scale: ratings outside the scale are left out.
     shrink
         Reviews at the overall mean that are added to each cell, so that small cells do not shout.
     span
@@ -69,6 +70,7 @@ def weekday_hour(
         If a column is missing, or *shrink* or *span* is negative.
     """
     need_columns(data, COLUMNS)
+    data = data[data["in_scale"]] if "in_scale" in data else data
     if shrink < 0 or (span is not None and span <= 0):
         raise ValueError(f"shrink needs 0 or more and span more than 0, got {shrink} and {span}")
     heading = "Rating by weekday and hour" if title is None else title

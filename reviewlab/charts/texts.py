@@ -125,6 +125,7 @@ def _draw_private(ax: Axes, private: NDArray[np.bool_], *, group: NDArray[np.int
 
 def _draw_bins(data: pd.DataFrame, *, ax: Axes | None, title: str | None) -> Axes:
     need_columns(data, ["length_bin", "rating", "n"])
+    data = data[data["in_scale"]] if "in_scale" in data else data
     heading = "Ratings by length of the text" if title is None else title
     with canvas(ax, size=(7.6, 4.2)) as ax:
         if not data["n"].any():
