@@ -364,7 +364,6 @@ class ReviewLab:
         made, counted = await self._await(self._reader.read(work, doing="sql/rating_counts.sql"))
         return buckets.fill_gaps(counted, made, scale=limits)
 
-    async def rating_summary(self, every: str = "week", **options: Any) -> pd.DataFrame:
     async def by_weekday_hour(
         self,
         *,
@@ -450,6 +449,7 @@ class ReviewLab:
         limits = scale or await self._find_scale()
         return grids.length_grid(await self._count_groups("by_text_length", values), edges, scale=limits)
 
+    async def rating_summary(self, every: str = "week", **options: Any) -> pd.DataFrame:
         """Summarize ratings per period: `reviewlab.ratings.summarize` of `rating_counts`, same arguments.
 
         Source: sql/rating_counts.sql
@@ -573,16 +573,16 @@ class ReviewLab:
             return await jupyter.interruptible(work)
         return await work
 
+    async def _count_groups(self, name: str, values: Mapping[str, Any]) -> pd.DataFrame:
+        work = frames.fetch(self._reader, queries.load(name), values, nullable=False)
+        return await self._await(work)
+
     async def _find_scale(self) -> tuple[int, int]:
         if self.settings.scale is not None:
             return self.settings.scale
         if self._scale is None:
             row = await frames.fetch_row(self._reader, queries.load("scale"), {})
             if row["lowest"] is None:
-    async def _count_groups(self, name: str, values: Mapping[str, Any]) -> pd.DataFrame:
-        work = frames.fetch(self._reader, queries.load(name), values, nullable=False)
-        return await self._await(work)
-
                 return buckets.SCALES[0]
             self._scale = buckets.pick_scale(row["lowest"], row["highest"])
         return self._scale
