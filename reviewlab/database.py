@@ -150,6 +150,7 @@ class Database:
         OutcomeUnknownError
             If the connection was lost, or the time was up, while the commit was under way.
         """
+        self._check()
         limit = self.settings.statement_timeout if timeout is None else timeout
         committed, began, n_cancelled = False, time.monotonic(), _n_cancelled()
         try:
