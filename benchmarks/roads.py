@@ -103,7 +103,7 @@ async def read_sql(dsn: str, columns: Sequence[str]) -> AsyncIterator[Any]:
     parts = urlsplit(dsn)
     options = {name: values[0] for name, values in parse_qs(parts.query).items()}
     address = sqlalchemy.URL.create("postgresql+psycopg", "postgres", database=parts.path[1:], query=options)
-    with sqlalchemy.create_engine(address).connect() as connection:
+    with sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool).connect() as connection:
         yield None
         yield same(pd.read_sql(sqlalchemy.text(query(columns, text_ids=True)), connection))
 
