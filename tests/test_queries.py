@@ -69,7 +69,7 @@ def test_statements_that_cannot_be_read_are_refused(query):
     ("value", "kind"),
     [
         (None, "text"),
-        ("it's \\ \"quoted\" $1 :a %s", "text"),
+        ('it\'s \\ "quoted" $1 :a %s', "text"),
         ("", "text"),
         (True, "bool"),
         (np.int64(5), "int8"),
