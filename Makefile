@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo lab test lint bench clean lock
+.PHONY: setup demo lab test lint gallery bench clean lock
 
 setup: .venv/.ready
 
@@ -28,6 +28,9 @@ lint: setup
 
 test: setup lint
 	$(BIN)/pytest -n 2
+
+gallery: setup
+	$(BIN)/python docs/gallery.py
 
 bench: setup
 	$(BIN)/python -m benchmarks
