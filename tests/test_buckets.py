@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reviewlab import buckets
@@ -80,6 +80,7 @@ def test_periods_begin_where_a_walk_through_time_meets_them(zone, day, every):
     assert made.edges == [*walked(every, ZoneInfo(zone), since, until), until]
 
 
+@settings(deadline=None)
 @given(
     zone=st.sampled_from(sorted({zone for zone, _ in CHANGES})),
     every=st.sampled_from(["6 hours", "day", "week", "month", "year"]),

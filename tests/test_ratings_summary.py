@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chart_frames import J_SHAPE, counts
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -52,6 +52,7 @@ def close(got, expected):
     np.testing.assert_allclose(np.asarray(got, float), np.asarray(expected, float), rtol=1e-12, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(tables())
 def test_means_deviations_and_percentiles_are_those_of_the_reviews(frame):
     """
@@ -69,6 +70,7 @@ def test_means_deviations_and_percentiles_are_those_of_the_reviews(frame):
     assert summary["mode"].tolist() == [one.mode().iloc[0] if len(one) else pd.NA for one in every]
 
 
+@settings(deadline=None)
 @given(tables())
 def test_shares_are_those_of_the_reviews(frame):
     """
@@ -89,6 +91,7 @@ def test_shares_are_those_of_the_reviews(frame):
         close(summary["net_score"], [(one >= promoter).mean() - (one <= detractor).mean() for one in every])
 
 
+@settings(deadline=None)
 @given(tables(), st.sampled_from([0.5, 0.9, 0.95, 0.999]))
 def test_the_interval_of_a_mean_has_the_moments_of_the_posterior(frame, level):
     """
@@ -114,6 +117,7 @@ def test_the_interval_of_a_mean_has_the_moments_of_the_posterior(frame, level):
         np.testing.assert_allclose(row["mean_hi"], max(hi, row["mean"]), rtol=1e-9)
 
 
+@settings(deadline=None)
 @given(tables())
 def test_intervals_of_shares_are_wilsons(frame):
     """

@@ -52,8 +52,9 @@ def total(counts: pd.DataFrame) -> pd.DataFrame:
     complete is True where all periods are.  No period gives no row.
     """
     periods = read_counts(counts).periods
+    if not len(periods):
+        return _add(counts, periods, lambda n: n)
     whole = periods[:1].assign(bucket_end=periods["bucket_end"].max(), complete=bool(periods["complete"].all()))
-    whole = whole.astype({"bucket_end": periods["bucket_end"].dtype})  # of no period too
     return _add(counts, whole, lambda n: n.sum(axis=0, keepdims=True))
 
 
