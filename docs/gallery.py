@@ -72,8 +72,8 @@ def page(names: list[str]) -> str:
     lines = [
         "# Gallery",
         "",
-        "Every chart takes a frame and gives back its Axes. Left on synthetic reviews of an app that nobody sells, right",
-        "on 148,011 real reviews of films (Naver, CC0). `make gallery` draws it anew. The frames:",
+        "Every chart takes a frame and gives back its Axes. Left on synthetic reviews of an app that nobody sells,",
+        "right on 148,011 real reviews of films (Naver, CC0). `make gallery` draws it anew. The frames:",
         "",
         "```python",
         'daily, weekly, monthly = [await lab.rating_counts(every) for every in ("day", "week", "month")]',

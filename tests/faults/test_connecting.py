@@ -19,7 +19,7 @@ import asyncpg
 import psutil
 import pytest
 import trustme
-from conftest import database_of, socket_of
+from conftest import FULL, database_of, socket_of
 from fake_servers import CLEARTEXT, MD5, SCRAM, TWO_GIGABYTES, asks, encrypts, fake, says, silent
 from proxy import Proxy
 
@@ -263,7 +263,7 @@ async def test_flipped_bits_under_tls_change_no_result(tls_server, root, quick):
     """
     host, port = tls_server.dsn.split("@")[1].split("/")[0].split(":")
     wrong = 0
-    for seed in range(40):
+    for seed in range(200 if FULL else 10):
         async with Proxy((host, int(port)), seed=seed) as proxy:
             proxy.flip = 2e-5
             dsn = tls_server.dsn.replace(f"{host}:{port}", f"localhost:{proxy.port}")
@@ -283,7 +283,8 @@ import asyncio, sys
 from reviewlab import ReviewLabError, connect
 async def main():
     try:
-        async with connect(sys.argv[1], retries=0, statement_timeout=2, bulk_timeout=2, connect_timeout=3, close_timeout=0.5) as lab:
+        limits = dict(statement_timeout=2, bulk_timeout=2, connect_timeout=3, close_timeout=0.5)
+        async with connect(sys.argv[1], retries=0, **limits) as lab:
             await lab.reviews()
     except ReviewLabError:
         print("one of ours")
