@@ -21,41 +21,25 @@ from reviewlab.errors import (
     ConfigError,
     ConnectError,
     ConnectionLostError,
-    OutcomeUnknownError,
     PoolTimeoutError,
     QueryError,
-    QueryTimeoutError,
     ReadOnlyError,
     ReviewLabError,
     WrongLoopError,
 )
 from reviewlab.settings import Settings
-from reviewlab.translation import LOST, translating
+from reviewlab.transactions import DRIVER_ERRORS, READ_ONLY, commit, preamble, roll_back, stopped
+from reviewlab.transactions import READ_WRITE as READ_WRITE
+from reviewlab.translation import translating
 
 T = TypeVar("T")
 Work = Callable[[Any], Awaitable[T]]
 
-READ_ONLY = "begin isolation level repeatable read read only"
-"""How a read begins: all its statements see one moment."""
-
-READ_WRITE = "begin"
-"""How a write begins: not as READ WRITE, which would overrule a server that was made read-only."""
-
 IDLE_LIFETIME = 60.0  # firewalls forget a silent connection after minutes, and say so to nobody
 MAX_AGE = 30 * 60.0
 HELD_LONG = 60.0
-CANCEL_GRACE = 1.0
-"""Seconds to end a cancelled statement in peace; then its connection is cut, and the server notices."""
-
-COMMIT_GRACE = 2.0
-"""Seconds to learn how a commit ended that was cancelled while under way."""
-
-CLIENT_CHECK = "1s"
-"""How often the server looks whether the client of a running statement is still there."""
-
 _POOLED = ("26000", "42P05")  # a statement prepared on another server connection, or by somebody else on this one
 _STALE = (*_POOLED, "0A000")  # a plan that was made before the table changed
-_DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +64,7 @@ class Database:
         self._pid = os.getpid()
         self._checks_client = True
         self._holders: dict[int, tuple[str, float]] = {}
-        self._expired_at = time.monotonic()
+        self._expire_now()
         self._pool: asyncpg.Pool | None = asyncpg.create_pool(
             min_size=0,
             max_size=settings.max_connections,
@@ -152,49 +136,41 @@ class Database:
         """
         self._check()
         limit = self.settings.statement_timeout if timeout is None else timeout
-        committed, began, n_cancelled = False, time.monotonic(), _n_cancelled()
+        reading, committed, began, n_cancelled = begin == READ_ONLY, False, time.monotonic(), _n_cancelled()
         try:
-            with self.translating(doing, "" if begin == READ_ONLY else "nothing was written"):
-                async with self.acquire(doing) as connection, self._rolling_back(connection):
+            async with self.acquire(doing, outcome="" if reading else "nothing was written") as connection:
+                try:
                     await self._begin(connection, begin, limit)
                     yield connection
-                    if begin == READ_ONLY:
-                        await connection.execute("commit")
-                    else:
-                        await self._commit(connection, doing, key)
-                        committed = True
+                    await (connection.execute("commit") if reading else commit(connection, doing=doing, key=key))
+                    committed = not reading
+                except BaseException as error:
+                    await roll_back(connection, error)
+                    raise
         except ReviewLabError as error:
-            await self._learn(error, began, reading=begin == READ_ONLY)
+            await self._learn(error, began, reading=reading)
             if _n_cancelled() > n_cancelled:  # the driver says so of a connection that was cancelled and lost at once
                 raise asyncio.CancelledError from None
             raise
         except asyncio.CancelledError as error:
-            raise _stopped(doing) if committed else error from None
+            raise stopped(doing) if committed else error from None
 
     @asynccontextmanager
-    async def acquire(self, doing: str) -> AsyncIterator[Any]:
-        """Lend a connection; what goes wrong inside leaves it closed, or as it was."""
+    async def acquire(self, doing: str, *, outcome: str = "") -> AsyncIterator[Any]:
+        """Lend a connection, and translate what goes wrong with it; *outcome* as in `translating`."""
         pool = self._check()
-        if time.monotonic() - self._expired_at > MAX_AGE * random.uniform(0.95, 1):  # noqa: S311
+        if time.monotonic() > self._expires_at:
             await self._expire()
-        try:
-            with self.translating(doing):
-                connection = await pool.acquire(timeout=self.settings.acquire_timeout)
-        except QueryTimeoutError:
-            raise self._no_connection() from None
-        except ConnectionLostError:
-            if self._pool is None:
-                raise _closed() from None
-            raise
-        self._holders[id(connection)] = (doing, time.monotonic())
-        alarm = self._loop.call_later(HELD_LONG, _log.warning, "%s has held a connection for %g s", doing, HELD_LONG)
-        try:
-            yield connection
-        finally:
-            alarm.cancel()
-            del self._holders[id(connection)]
-            with contextlib.suppress(*_DRIVER_ERRORS):  # it is closed then, and what was done is done
-                await pool.release(connection, timeout=self.settings.close_timeout)
+        with self.translating(doing, outcome):
+            connection = await self._take(pool)
+            since = time.monotonic()
+            self._holders[id(connection)] = (doing, since)
+            try:
+                yield connection
+            finally:
+                del self._holders[id(connection)]
+                with contextlib.suppress(*DRIVER_ERRORS):  # it is closed then, and what was done is done
+                    await self._give_back(pool, connection, since, doing)
 
     async def connect_apart(self, doing: str) -> asyncpg.Connection:
         """Open a connection outside the pool, for whoever keeps or changes it; the caller closes it."""
@@ -211,7 +187,7 @@ class Database:
         try:
             async with asyncio.timeout(self.settings.close_timeout):
                 await pool.close()
-        except _DRIVER_ERRORS:
+        except DRIVER_ERRORS:
             pool.terminate()
 
     @property
@@ -229,65 +205,42 @@ class Database:
         """Turn whatever the driver, the system or TLS raises into the tree of `reviewlab.errors`."""
         return translating(doing=doing, where=self.target.where, outcome=outcome)
 
+    async def _take(self, pool: asyncpg.Pool) -> Any:
+        try:
+            # a timer costs as much as the rest of this, and an idle connection is not waited for
+            limit = None if pool.get_idle_size() else self.settings.acquire_timeout
+            return await pool.acquire(timeout=limit)
+        except TimeoutError:
+            raise self._no_connection() from None
+        except asyncpg.InterfaceError:
+            if self._pool is None:
+                raise _closed() from None
+            raise
+
+    async def _give_back(self, pool: asyncpg.Pool, connection: Any, since: float, doing: str) -> None:
+        if time.monotonic() - since > HELD_LONG:
+            _log.warning("%s held a connection for %.0f s", doing, time.monotonic() - since)
+        # only one that has expired is closed here, over a network that may be dead
+        limit = self.settings.close_timeout if since <= self._expired_at or connection.is_closed() else None
+        await pool.release(connection, timeout=limit)
+
     async def _begin(self, connection: Any, begin: str, limit: float) -> None:
         """One round trip.  A connection that was idle and does not answer now has been cut unseen."""
         patience = self.settings.acquire_timeout if self.pooler else self.settings.host_timeout
+        checks = self._checks_client and not self.pooler and connection.get_server_version().major >= 14
         try:
-            await connection.execute(self._preamble(connection, begin, limit), timeout=patience)
+            await connection.execute(preamble(self.settings, begin, limit, checks_client=checks), timeout=patience)
         except TimeoutError:
             where = self.target.where
             if self.pooler:
                 raise PoolTimeoutError(f"the pooler at {where} had no connection free within {patience:g} s") from None
             raise ConnectionLostError(f"the connection to {where} was lost: no answer within {patience:g} s") from None
         except asyncpg.InvalidParameterValueError:
-            if not self._checks_client:
+            if not checks:
                 raise
             self._checks_client = False  # a server on a system that cannot look
             await connection.execute("rollback")
             await self._begin(connection, begin, limit)
-
-    def _preamble(self, connection: Any, begin: str, limit: float) -> str:
-        parts = [begin, f"set local statement_timeout = {int(limit * 1000)}", "set local timezone = 'UTC'"]
-        if self.settings.db_schema is not None:
-            name = self.settings.db_schema.replace('"', '""')
-            parts.append(f'set local search_path = "{name}", public')
-        if self._checks_client and not self.pooler and connection.get_server_version().major >= 14:
-            parts.append(f"set local client_connection_check_interval = '{CLIENT_CHECK}'")
-        return "; ".join(parts)
-
-    @asynccontextmanager
-    async def _rolling_back(self, connection: Any) -> AsyncIterator[None]:
-        """End the transaction after an error, in little time; where that fails, cut the connection."""
-        try:
-            yield
-        except (TimeoutError, ConnectionLostError, OutcomeUnknownError):
-            connection.terminate()
-            raise
-        except BaseException:
-            try:
-                async with asyncio.timeout(CANCEL_GRACE):
-                    await connection.execute("rollback")
-            except _DRIVER_ERRORS:
-                connection.terminate()
-            except BaseException:
-                connection.terminate()
-                raise
-            raise
-
-    async def _commit(self, connection: Any, doing: str, key: Any) -> None:
-        """Commit so that the end is known, or said to be unknown."""
-        commit = asyncio.create_task(connection.execute("commit"))
-        try:
-            with contextlib.suppress(*_DRIVER_ERRORS):
-                await asyncio.shield(commit)
-        except asyncio.CancelledError:
-            with contextlib.suppress(asyncio.CancelledError):  # stopped twice
-                await asyncio.wait({commit}, timeout=COMMIT_GRACE)
-            if _ended(commit, doing, key) == "COMMIT":
-                raise _stopped(doing) from None
-            raise
-        if _ended(commit, doing, key) != "COMMIT":
-            raise QueryError(f"{doing}: nothing was written, because a statement before the commit had failed")
 
     async def _learn(self, error: ReviewLabError, began: float, *, reading: bool) -> None:
         """After the first loss the other connections are suspect too; a pooler shows itself by its errors."""
@@ -299,9 +252,13 @@ class Database:
             await self._expire()
 
     async def _expire(self) -> None:
-        self._expired_at = time.monotonic()
+        self._expire_now()
         if self._pool is not None:
             await self._pool.expire_connections()
+
+    def _expire_now(self) -> None:
+        self._expired_at = time.monotonic()
+        self._expires_at = self._expired_at + MAX_AGE * random.uniform(0.95, 1)  # noqa: S311 - not all labs at once
 
     def _check(self) -> asyncpg.Pool:
         if os.getpid() != self._pid:
@@ -362,26 +319,6 @@ def _passes(error: Exception) -> bool:
 def _n_cancelled() -> int:
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
-
-
-def _ended(commit: "asyncio.Task[str]", doing: str, key: Any) -> str:
-    """The server's word on a commit; its error if it refused; OutcomeUnknownError if there is none."""
-    if commit.done() and not commit.cancelled():
-        error = commit.exception()
-        if error is None:
-            return commit.result()
-        if isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(LOST):
-            raise error
-    commit.cancel()
-    look = "" if key is None else f"; look for {key} in the table"
-    raise OutcomeUnknownError(
-        f"{doing}: the connection was lost while the commit was under way: it may have been written, or not{look}",
-        key=key,
-    )
-
-
-def _stopped(doing: str) -> asyncio.CancelledError:
-    return asyncio.CancelledError(f"{doing}: was committed before it was stopped")
 
 
 def _closed() -> ConfigError:

@@ -1,0 +1,111 @@
+"""How does a transaction begin, and how does one learn truly how it ended?"""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import asyncpg
+
+from reviewlab.errors import ConnectionLostError, OutcomeUnknownError, QueryError
+from reviewlab.settings import Settings
+from reviewlab.translation import LOST
+
+READ_ONLY = "begin isolation level repeatable read read only"
+"""How a read begins: all its statements see one moment."""
+
+READ_WRITE = "begin"
+"""How a write begins: not as READ WRITE, which would overrule a server that was made read-only."""
+
+CANCEL_GRACE = 1.0
+"""Seconds to end a cancelled statement in peace; then its connection is cut, and the server notices."""
+
+COMMIT_GRACE = 2.0
+"""Seconds to learn how a commit ended that was cancelled while under way."""
+
+CLIENT_CHECK = "1s"
+"""How often the server looks whether the client of a running statement is still there."""
+
+DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a connection that is of no use any more may raise, TimeoutError among them."""
+
+
+def preamble(settings: Settings, begin: str, limit: float, *, checks_client: bool) -> str:
+    """Return what begins a transaction in one round trip: its settings end with it, so a pooler does no harm.
+
+    Parameters
+    ----------
+    settings : Settings
+    begin : str
+        `READ_ONLY`, `READ_WRITE`, or another way to begin.
+    limit : float
+        The server's limit for each statement, in seconds; 0 for none.
+    checks_client : bool
+        Whether the server shall end a statement whose client is gone: PostgreSQL 14 and newer can.
+    """
+    parts = [begin, f"set local statement_timeout = {int(limit * 1000)}", "set local timezone = 'UTC'"]
+    if settings.db_schema is not None:
+        name = settings.db_schema.replace('"', '""')
+        parts.append(f'set local search_path = "{name}", public')
+    if checks_client:
+        parts.append(f"set local client_connection_check_interval = '{CLIENT_CHECK}'")
+    return "; ".join(parts)
+
+
+async def roll_back(connection: Any, error: BaseException) -> None:
+    """End a transaction after *error*, in little time; where that fails, cut the connection."""
+    if isinstance(error, (TimeoutError, ConnectionLostError, OutcomeUnknownError)):
+        connection.terminate()
+        return
+    try:
+        async with asyncio.timeout(CANCEL_GRACE):
+            await connection.execute("rollback")
+    except DRIVER_ERRORS:
+        connection.terminate()
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+async def commit(connection: Any, *, doing: str, key: Any) -> None:
+    """Commit a write so that its end is known, or said to be unknown.
+
+    Raises
+    ------
+    OutcomeUnknownError
+        If there was no answer.
+    asyncio.CancelledError
+        If it was cancelled; it says whether the write was committed before.
+    """
+    committing = asyncio.create_task(connection.execute("commit"))
+    try:
+        with contextlib.suppress(*DRIVER_ERRORS):
+            await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        with contextlib.suppress(asyncio.CancelledError):  # stopped twice
+            await asyncio.wait({committing}, timeout=COMMIT_GRACE)
+        if _ended(committing, doing, key) == "COMMIT":
+            raise stopped(doing) from None
+        raise
+    if _ended(committing, doing, key) != "COMMIT":
+        raise QueryError(f"{doing}: nothing was written, because a statement before the commit had failed")
+
+
+def stopped(doing: str) -> asyncio.CancelledError:
+    """Return the cancellation of a write that was committed all the same."""
+    return asyncio.CancelledError(f"{doing}: was committed before it was stopped")
+
+
+def _ended(committing: "asyncio.Task[str]", doing: str, key: Any) -> str:
+    """The server's word on a commit; its error if it refused; OutcomeUnknownError if there is none."""
+    if committing.done() and not committing.cancelled():
+        error = committing.exception()
+        if error is None:
+            return committing.result()
+        if isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(LOST):
+            raise error
+    committing.cancel()
+    look = "" if key is None else f"; look for {key} in the table"
+    raise OutcomeUnknownError(
+        f"{doing}: the connection was lost while the commit was under way: it may have been written, or not{look}",
+        key=key,
+    )
