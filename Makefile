@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo lab test lint gallery bench clean lock
+.PHONY: setup demo lab test lint gallery bench faults-report soak clean lock
 
 setup: .venv/.ready
 
@@ -31,6 +31,17 @@ test: setup lint
 
 gallery: setup
 	$(BIN)/python docs/gallery.py
+
+# What each fault costs in seconds, as tests/faults/README.md shows it.
+faults-report: setup
+	$(BIN)/pytest tests/faults tests/test_kernel.py -q -rP --show-capture=stdout | grep -E '^(figure:|[0-9]+ (passed|failed))'
+
+# The faults in full: outages of a minute, thirty minutes of random ones, and an older ipykernel.
+soak: setup
+	test -x build/ipykernel6/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python build/ipykernel6
+	VIRTUAL_ENV=$(CURDIR)/build/ipykernel6 $(BIN)/uv pip install --quiet --editable '.[load]' 'ipykernel<7' nest-asyncio2
+	REVIEWLAB_KERNEL_PYTHON=$(CURDIR)/build/ipykernel6/bin/python $(BIN)/pytest -q tests/test_kernel.py
+	REVIEWLAB_SOAK=1 $(BIN)/pytest -q -rP --show-capture=stdout tests/faults
 
 bench: setup
 	$(BIN)/python -m benchmarks

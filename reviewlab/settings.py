@@ -148,6 +148,27 @@ def load_settings(dsn: str | None = None, **overrides: Any) -> Settings:
 
 
 def _target(settings: Settings) -> Target:
+    parts = _parts(settings)
+    hosts = _host_list(parts)
+    sslmode, context = _tls(parts, hosts)
+    password = parts.get("password")
+    return Target(
+        hosts=hosts,
+        database=parts.get("database"),
+        user=parts.get("user"),
+        password=None if password is None else SecretStr(password),
+        tls=context,
+        sslmode=sslmode,
+        passfile=Path(parts["passfile"]) if "passfile" in parts else None,
+        target_session_attrs=parts.get("target_session_attrs"),
+        server_settings={name: parts[name] for name in ("application_name", "options") if name in parts},
+        connect_timeout=_seconds(parts, settings.connect_timeout),
+        transaction_pooler=_is_pooler(settings, parts, hosts),
+    )
+
+
+def _parts(settings: Settings) -> dict[str, str]:
+    """libpq's keywords and their values: the DSN's before single settings, these before a service's."""
     parts = {
         name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         for name in dsn_syntax.HONOURED & set(Settings.model_fields) - {"connect_timeout"}
@@ -162,28 +183,9 @@ def _target(settings: Settings) -> Target:
         raise ConfigError(
             "no database is configured: set DATABASE_URL, pass a DSN to connect(), or try `await reviewlab.demo()`"
         )
-    dsn_syntax.check(
-        {name: os.environ[key] for key, name in dsn_syntax.REFUSED_VARIABLES.items() if os.environ.get(key)}
-    )
-    hosts = _host_list(parts)
-    sslmode, context = _tls(parts, hosts)
-    names = {"application_name": parts.get("application_name", "reviewlab")}
-    if "options" in parts:
-        names["options"] = parts["options"]
-    password = parts.get("password")
-    return Target(
-        hosts=hosts,
-        database=parts.get("database"),
-        user=parts.get("user"),
-        password=None if password is None else SecretStr(password),
-        tls=context,
-        sslmode=sslmode,
-        passfile=Path(parts["passfile"]) if "passfile" in parts else None,
-        target_session_attrs=parts.get("target_session_attrs"),
-        server_settings=names,
-        connect_timeout=_seconds(parts, settings.connect_timeout),
-        transaction_pooler=_is_pooler(settings, parts, hosts),
-    )
+    promised = {name: os.environ.get(variable) for variable, name in dsn_syntax.REFUSED_VARIABLES.items()}
+    dsn_syntax.check({name: value for name, value in promised.items() if value})
+    return {"application_name": "reviewlab"} | parts
 
 
 def _host_list(parts: Mapping[str, str]) -> tuple[tuple[str, int], ...]:

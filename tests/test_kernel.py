@@ -18,6 +18,10 @@ SHORT = 5.0
 """Seconds that a stopped cell may take: far less than the thirty that it would run."""
 
 
+OTHER_PYTHON = os.environ.get("REVIEWLAB_KERNEL_PYTHON")
+"""That of an environment with another ipykernel."""
+
+
 @dataclass
 class Outcome:
     """How a cell ended."""
@@ -70,8 +74,8 @@ class Kernel:
 
 def start_kernel() -> Kernel:
     manager = KernelManager(kernel_name="python3")
-    if python := os.environ.get("REVIEWLAB_KERNEL_PYTHON"):  # an environment with another ipykernel
-        manager.kernel_spec.argv[0] = python
+    if OTHER_PYTHON:
+        manager.kernel_spec.argv[0] = OTHER_PYTHON
     manager.start_kernel()
     return Kernel(manager)
 
