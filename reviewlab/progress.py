@@ -75,7 +75,7 @@ class _Terminal:
         from rich.console import Console
         from rich.live import Live
 
-        self._live = Live(console=Console(stderr=True), transient=True, auto_refresh=False)
+        self._live = Live(console=Console(stderr=True, highlight=False), transient=True, auto_refresh=False)
         self._started = False
 
     def show(self, text: str) -> None:
