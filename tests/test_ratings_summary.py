@@ -282,6 +282,7 @@ def test_thresholds_outside_the_scale_are_refused(options, message):
         (lambda frame: frame.assign(n=0.5), "n must be whole numbers, 0.5 is none"),
         (lambda frame: frame.assign(rating=frame["rating"] + 0.5), "rating must be whole numbers, 1.5 is none"),
         (lambda frame: frame.assign(rating="five"), "rating must be whole numbers, 'five' is none"),
+        (lambda frame: frame.assign(bucket=pd.NaT), "a bucket is missing"),
         (lambda frame: pd.concat([frame, frame]), "a period has a rating twice"),
         (
             lambda frame: pd.concat([frame, weeks([[1] * 10] * 3, range(1, 11)).iloc[20:]]),

@@ -42,7 +42,7 @@ def count(reviews, every, *, tz=None, since="2024-01-01", until="2025-01-01", we
     return frame[COLUMNS].astype({"rating": "int64", "n": "int64", "n_private": "int64"})
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(written(), st.sampled_from(ZONES), st.sampled_from(["week", "2 weeks", "month", "quarter", "year"]))
 def test_days_regrouped_are_the_longer_periods(reviews, zone, every):
     """
@@ -56,7 +56,7 @@ def test_days_regrouped_are_the_longer_periods(reviews, zone, every):
     pd.testing.assert_frame_equal(longer, expected)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(written(), st.integers(1, 6))
 def test_rolling_sums_are_those_of_the_last_periods(reviews, window):
     """
@@ -73,7 +73,7 @@ def test_rolling_sums_are_those_of_the_last_periods(reviews, window):
     assert rolled["n_private"].dtype == rolled["n"].dtype == "int64"
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(written())
 def test_cumulated_counts_end_with_the_total(reviews):
     """

@@ -74,8 +74,12 @@ def control(
     """
     from scipy.stats import binom
 
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
     read = read_counts(counts)
     chosen = set(read.scale[:1].tolist() if values is None else values)
+    if len(read.scale) and not chosen:
+        raise ValueError(f"values need at least one rating of the scale {_range(read)}")
     if len(read.scale) and not chosen <= set(read.scale.tolist()):
         raise ValueError(f"values {sorted(chosen)} do not lie within the scale {_range(read)}")
     wanted = np.isin(read.scale, list(chosen))

@@ -52,18 +52,20 @@ def read_counts(counts: pd.DataFrame) -> Counts:
     counted, ratings = _whole(counts["n"]), _whole(counts["rating"])
     if (counted < 0).any():
         raise ValueError("a count is negative; n is how many reviews there are")
-    if counts.duplicated(["bucket", "rating"]).any():
+    row, _ = pd.factorize(counts["bucket"], sort=True)
+    if (row < 0).any():
+        raise ValueError("a bucket is missing: every row needs the first moment of its period")
+    if len(np.unique(np.column_stack([row, ratings]), axis=0)) < len(row):
         raise ValueError("a period has a rating twice; are these the counts of two frames? add them up first")
+    periods = counts[["bucket", "bucket_end", "complete"]].iloc[np.unique(row, return_index=True)[1]]
     inside = counts["in_scale"].to_numpy(bool) if "in_scale" in counts else np.ones(len(counts), bool)
     scale = np.arange(ratings[inside].min(), ratings[inside].max() + 1) if inside.any() else np.empty(0, np.int64)
-    n_periods = counts["bucket"].nunique()
-    if "in_scale" in counts and (inside.sum() != n_periods * len(scale) or (~inside & np.isin(ratings, scale)).any()):
+    full = inside.sum() == len(periods) * len(scale) and not np.isin(ratings[~inside], scale).any()
+    if "in_scale" in counts and not full:
         raise ValueError(
-            f"each of {n_periods:,} periods needs a row for each of the {len(scale)} ratings in the scale, also where "
-            f"n is 0; there are {inside.sum():,} rows; count all periods with the same scale="
+            f"each of {len(periods):,} periods needs a row for each of the {len(scale)} ratings in the scale, also "
+            f"where n is 0; there are {inside.sum():,} rows; count all periods with the same scale="
         )
-    periods = counts[["bucket", "bucket_end", "complete"]].drop_duplicates("bucket").sort_values("bucket")
-    row = pd.Index(periods["bucket"]).get_indexer(counts["bucket"])
     n = np.zeros((len(periods), len(scale)), np.int64)
     outside = np.zeros(len(periods), np.int64)
     if len(scale):
@@ -107,6 +109,8 @@ def sides(
 
 def _whole(values: pd.Series) -> Integers:
     """Whole numbers, whatever type they came in."""
+    if values.dtype.kind in "iu":
+        return values.to_numpy(np.int64)
     numbers = pd.to_numeric(values, errors="coerce")
     broken = (numbers.isna() | (numbers % 1 != 0)).to_numpy(bool)
     if broken.any():
