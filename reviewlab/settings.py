@@ -28,7 +28,7 @@ DEFAULT_PORT = 5432
 
 
 def _variable(name: str, *variables: str) -> Any:
-    return Field(default=None, validation_alias=AliasChoices(name, f"REVIEWLAB_{name.upper()}", *variables))
+    return Field(default=None, validation_alias=AliasChoices(f"REVIEWLAB_{name.upper()}", *variables))
 
 
 class Settings(BaseSettings):
@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     max_connections: PositiveInt = 5
     connect_timeout: PositiveFloat = Field(
         default=10.0,
-        validation_alias=AliasChoices("connect_timeout", "REVIEWLAB_CONNECT_TIMEOUT", "PGCONNECT_TIMEOUT"),
+        validation_alias=AliasChoices("REVIEWLAB_CONNECT_TIMEOUT", "PGCONNECT_TIMEOUT"),
     )
     host_timeout: PositiveFloat = 3.0
     """Time for one host of several."""

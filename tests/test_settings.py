@@ -243,3 +243,15 @@ def test_a_root_certificate_is_used_on_loopback_too():
     Through an ssh tunnel the server is "localhost", and its certificate still the proof.
     """
     assert load_settings("postgresql://u@localhost/d?sslrootcert=system").target().sslmode == "verify-full"
+
+
+def test_common_variables_of_the_environment_are_not_ours(monkeypatch):
+    """
+    Every login has USER, many have HOST and PORT.
+    """
+    for name in ("USER", "HOST", "PORT", "PASSWORD", "DATABASE", "SERVICE", "OPTIONS", "DSN", "POOLER", "SCALE"):
+        monkeypatch.setenv(name, "canary")
+
+    settings = load_settings("postgresql://localhost/d")
+
+    assert "canary" not in repr(settings.model_dump())
