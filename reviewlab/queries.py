@@ -210,7 +210,8 @@ def parse(query: str) -> Statement:
             and following.start == token.end + 1
             and query[following.start : following.end + 1].isidentifier()
             and not (brackets and brackets[-1])
-            and not (before and before.token_type in operands)
+            # as in 'key':value; a word that touches no colon may be a keyword, as in at time zone :tz
+            and not (before and before.end + 1 == token.start and before.token_type in operands)
         ):
             pieces.append(query[start : token.start])
             slots.append(query[following.start : following.end + 1])

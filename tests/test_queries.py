@@ -26,6 +26,8 @@ from reviewlab import queries
         ("select j->>'a', j @> :j, a ? 'b', b #>> '{a,b}'", ("j",)),
         ("select f(a => :a, b := :b)", ("a", "b")),
         ("select :größe", ("größe",)),
+        ("select t at time zone :tz, trim(both :x from a), 1 operator(pg_catalog.+) :n", ("tz", "x", "n")),
+        ("select json_object('key':value)", ()),
     ],
 )
 def test_only_names_outside_strings_comments_casts_and_slices_are_parameters(query, names):
