@@ -187,3 +187,12 @@ def test_bands_that_cannot_be_are_refused(options, message):
         ratings.control(weeks([[1, 2, 3, 4, 5]]), **options)
 
     assert message in str(caught.value)
+
+
+def test_ratings_that_are_all_the_same_are_no_change():
+    """
+    Nothing but five stars before and after: no test can be made, and there is nothing to find.
+    """
+    found = ratings.compare(weeks([[0, 0, 0, 0, 8]]), weeks([[0, 0, 0, 0, 3]]))
+
+    assert found[["wasserstein", "cramers_v", "p_shape", "p_level"]].tolist() == [0, 0, 1, 1]
