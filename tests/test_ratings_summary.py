@@ -99,7 +99,7 @@ def test_the_interval_of_a_mean_has_the_moments_of_the_posterior(frame, level):
     """
     scale = np.sort(frame["rating"].unique())
     wide = ratings.to_wide(frame).to_numpy()
-    pooled = wide.sum(axis=0) / max(wide.sum(), 1)
+    pooled = (wide.sum(axis=0) + 0.5) / (wide.sum() + len(scale) / 2)
 
     summary = ratings.summarize(frame, level=level)
 
@@ -107,7 +107,7 @@ def test_the_interval_of_a_mean_has_the_moments_of_the_posterior(frame, level):
         if not n.any():
             assert np.isnan([row["mean_lo"], row["mean_hi"]]).all()
             continue
-        posterior = stats.dirichlet(n + 0.5 + 2 * pooled)
+        posterior = stats.dirichlet(n + 2 * pooled)
         mean, variance = posterior.mean() @ scale, scale @ posterior.cov() @ scale
         low, width = scale[0], scale[-1] - scale[0]
         x = (mean - low) / width
@@ -140,14 +140,14 @@ def test_the_interval_is_close_to_draws_from_the_posterior():
     The Beta is an approximation; at 50 reviews it is within a hundredth of a star.
     """
     n = np.random.default_rng(3).multinomial(50, J_SHAPE)
-    draws = stats.dirichlet(n + 0.5 + 2 * n / 50).rvs(200_000, random_state=4) @ np.arange(1, 6)
+    draws = stats.dirichlet(n + 2 * (n + 0.5) / 52.5).rvs(200_000, random_state=4) @ np.arange(1, 6)
 
     row = ratings.summarize(weeks([n])).iloc[0]
 
     assert [row["mean_lo"], row["mean_hi"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.011)
 
 
-@pytest.mark.parametrize(("n", "least"), [(3, 0.97), (10, 0.925), (30, 0.935), (100, 0.935)])
+@pytest.mark.parametrize(("n", "least"), [(3, 0.97), (10, 0.92), (30, 0.93), (100, 0.94)])
 def test_intervals_hold_the_true_mean_as_often_as_they_say(n, least):
     """
     seaborn's default, a bootstrap, holds it in 58 % of weeks with three reviews.
@@ -169,6 +169,18 @@ def test_nothing_but_the_highest_rating_is_no_certainty():
     assert row["sd"] == 0
     assert row["mean_lo"] < 4.5 < row["mean_hi"] == row["mean"] == 5
     assert row["share_positive_lo"] < 0.5
+
+
+@pytest.mark.parametrize("n", [10**6, 10**9, 10**12])
+def test_intervals_of_huge_numbers_are_narrow_and_not_missing(n):
+    """
+    Differences of large numbers must not eat up the variance.
+    """
+    rows = ratings.summarize(weeks([[0, 0, 0, 0, n], [n, 0, 0, 0, n]]))
+
+    width = rows["mean_hi"] - rows["mean_lo"]
+    assert 0 <= width.iloc[0] < 1e-4
+    assert width.iloc[1] == pytest.approx(2 * 1.96 * 2 / np.sqrt(2 * n), rel=0.01)
 
 
 def test_ratings_outside_the_scale_are_left_out_and_counted():

@@ -58,11 +58,11 @@ def summarize(
 
     Notes
     -----
-    The intervals of mean and net score are those of the posterior under a Dirichlet prior: half a review per rating
-    and `PSEUDO_REVIEWS` reviews in the shares of all periods together.  The mean of the scores has a known mean and
-    variance there; a Beta distribution on the range of the scores with both gives the quantiles.  It holds at n = 3
-    and for periods with nothing but the highest rating, where it is widened to hold the mean itself.  Shares: Wilson
-    (1927), by statsmodels.
+    The intervals of mean and net score are those of the posterior under a Dirichlet prior: `PSEUDO_REVIEWS` reviews
+    with the shares of all periods together, each rating counted half a review more often.  The mean of the scores has
+    a known mean and variance there; a Beta distribution on the range of the scores with both gives the quantiles.  It
+    holds at n = 3 and for periods with nothing but the highest rating, where it is widened to hold the mean itself;
+    ``benchmarks/results/coverage.md`` says how often.  Shares: Wilson (1927), by statsmodels.
 
     Raises
     ------
@@ -139,17 +139,18 @@ def _score(read: Counts, score: Floats, level: float) -> tuple[Floats, Floats, F
     mean = read.n @ score / read.total
     if not len(score) or score.min() == score.max():
         return mean, mean.copy(), mean.copy()
-    pooled = read.n.sum(axis=0) / max(read.n.sum(), 1)
-    weight = read.n + 0.5 + PSEUDO_REVIEWS * pooled
+    # half a review more per rating: where all periods have nothing but fives, the interval still has a width
+    pooled = (read.n.sum(axis=0) + 0.5) / (read.n.sum() + 0.5 * len(score))
+    weight = read.n + PSEUDO_REVIEWS * pooled
     sum_of_weights = weight.sum(axis=1)
     centre = weight @ score / sum_of_weights
-    variance = (weight @ score**2 / sum_of_weights - centre**2) / (sum_of_weights + 1)
+    variance = (weight * (score - centre[:, None]) ** 2).sum(axis=1) / sum_of_weights / (sum_of_weights + 1)
     low, width = score.min(), score.max() - score.min()
     x = (centre - low) / width
     size = x * (1 - x) * width**2 / variance - 1
     lo, hi = (low + width * beta.ppf(q, x * size, (1 - x) * size) for q in ((1 - level) / 2, (1 + level) / 2))
-    # no interval leaves out its own mean, also where all ratings are the highest; NaN stays NaN
-    return mean, np.minimum(lo, mean), np.maximum(hi, mean)
+    # no interval leaves out its own mean, also where all ratings are the highest; without reviews all three are NaN
+    return mean, np.where(lo < mean, lo, mean), np.where(hi > mean, hi, mean)
 
 
 def _deviation(read: Counts) -> Floats:
