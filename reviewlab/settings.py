@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
+    BeforeValidator,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -29,6 +31,16 @@ DEFAULT_PORT = 5432
 
 def _variable(name: str, *variables: str) -> Any:
     return Field(default=None, validation_alias=AliasChoices(f"REVIEWLAB_{name.upper()}", *variables))
+
+
+def _split(scale: Any) -> Any:
+    return scale.split(",") if isinstance(scale, str) else scale
+
+
+def _in_order(scale: tuple[int, int] | None) -> tuple[int, int] | None:
+    if scale is not None and scale[0] >= scale[1]:
+        raise ValueError("a scale is the lowest and the highest rating, such as 1,5")
+    return scale
 
 
 class Settings(BaseSettings):
@@ -74,8 +86,8 @@ class Settings(BaseSettings):
     stored_tz: str = "UTC"
     """The clock that ``submitted_at`` was written by."""
 
-    scale: Annotated[tuple[int, int] | None, NoDecode] = None
-    """Lowest and highest possible rating; None finds it in the table."""
+    scale: Annotated[tuple[int, int] | None, NoDecode, BeforeValidator(_split), AfterValidator(_in_order)] = None
+    """Lowest and highest possible rating, ``1,5`` in the environment; None finds it in the table."""
 
     max_text_length: PositiveInt = 1_000_000
     """Characters; a longer text of a review is not written."""

@@ -142,6 +142,24 @@ def test_database_url_wins_over_single_variables(monkeypatch):
     assert load_settings().target().hosts == (("localhost", 1),)
 
 
+def test_the_scale_may_come_from_the_environment(monkeypatch):
+    """
+    A scale of 1 to 7 is no usual one, and would have to be passed with each call.
+    """
+    monkeypatch.setenv("REVIEWLAB_SCALE", "1, 7")
+
+    assert load_settings().scale == (1, 7)
+
+
+@pytest.mark.parametrize("scale", [(5, 1), (3, 3), "1", "1,x", (1, 2, 3)])
+def test_a_scale_that_is_none_is_refused(scale):
+    """
+    Counts on a scale from 5 to 1 would be empty.
+    """
+    with pytest.raises(ConfigError, match="the setting scale"):
+        load_settings(scale=scale)
+
+
 def test_an_unknown_setting_lists_the_known_ones():
     """
     A misspelled limit would otherwise not limit anything.
