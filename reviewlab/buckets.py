@@ -5,7 +5,6 @@ an autumn night, ``date_bin`` knows no months, and both misplace days whose midn
 """
 
 import re
-import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,47 +151,6 @@ def own_edges(edges: Sequence[Moment], *, as_of: datetime, tz: str | None, store
             raise ValueError(f"edges must be sorted, each once: {after} does not come after {before}")
     moments = [_Clock(tz, stored_tz).moment(border) for border in borders]
     return _clip(moments, borders, since=borders[0], until=borders[-1], as_of=as_of, tz=tz)
-
-
-def fill_gaps(counted: pd.DataFrame, made: Buckets, *, scale: tuple[int, int]) -> pd.DataFrame:
-    """Give every period a row for each point of the scale; ratings outside it follow where they occur.
-
-    Parameters
-    ----------
-    counted : DataFrame
-        As sql/rating_counts.sql returns it: k (period, from 1), rating, n.
-
-    Returns
-    -------
-    DataFrame
-        bucket, bucket_end, complete, rating (int64), in_scale (bool), n (int64), by bucket and rating.
-    """
-    low, high = scale
-    period = counted["k"].to_numpy(np.int64) - 1
-    rating, n = counted["rating"].to_numpy(np.int64), counted["n"].to_numpy(np.int64)
-    inside = (rating >= low) & (rating <= high)
-    grid = np.zeros((len(made.bucket), high - low + 1), np.int64)
-    grid[period[inside], rating[inside] - low] = n[inside]
-    periods = np.append(np.repeat(np.arange(grid.shape[0]), grid.shape[1]), period[~inside])
-    ratings = np.append(np.tile(np.arange(low, high + 1), grid.shape[0]), rating[~inside])
-    frame = pd.DataFrame(
-        {
-            "bucket": made.bucket[periods],
-            "bucket_end": made.bucket_end[periods],
-            "complete": made.complete[periods],
-            "rating": ratings,
-            "in_scale": np.arange(len(ratings)) < grid.size,
-            "n": np.append(grid.ravel(), n[~inside]),
-        }
-    )
-    if inside.all():
-        return frame
-    warnings.warn(
-        f"{int(n[~inside].sum()):,} reviews have a rating outside the scale {low} to {high}; "
-        "they are counted in rows where in_scale is False",
-        stacklevel=3,
-    )
-    return frame.iloc[np.lexsort((ratings, periods))].reset_index(drop=True)
 
 
 def localize(moments: Any, *, tz: str, stored_tz: str = "UTC") -> Any:

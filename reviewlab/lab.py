@@ -297,6 +297,8 @@ class ReviewLab:
         week_start: str = "mon",
         scale: tuple[int, int] | None = None,
         edges: Sequence[Moment] | None = None,
+        texts: bool = False,
+        include_private: bool = False,
         max_buckets: int = 5000,
     ) -> pd.DataFrame:
         """Count reviews per period and rating, oldest period first; empty periods count 0.
@@ -316,6 +318,10 @@ class ReviewLab:
             Lowest and highest possible rating; else the setting, else what the table's ratings fit in.
         edges : sequence, optional
             Periods of your own, such as release dates, instead of *every*, *since* and *until*.
+        texts : bool
+            True to count also how many have a public text, which takes reading the texts.
+        include_private : bool
+            True to count also how many have texts, public and private.
         max_buckets : int
             More periods than this are refused.
 
@@ -329,16 +335,22 @@ class ReviewLab:
             rating      int64           each point of the scale; one outside it where it occurs
             in_scale    bool            False for a rating outside the scale
             n           int64           reviews, 0 or more
+            n_public    int64           of those, with more than white space; only if asked for
+            n_private   int64           the same of private texts; only if asked for
 
         Raises
         ------
         ValueError
-            If *since* is not before *until*, or there would be more than *max_buckets* periods.
+            If *since* is not before *until*, there would be more than *max_buckets* periods, or *edges* come with a
+            range.
 
-        Source: sql/range.sql, sql/rating_counts.sql
+        Source: sql/range.sql, sql/rating_counts.sql, sql/text_counts.sql, sql/text_counts_private.sql
         """
-        limits = scale or await self._find_scale()
+        if edges is not None and (since is not None or until is not None):
+            raise ValueError("edges have a beginning and an end of their own: leave out since and until")
+        limits = await self._find_scale(scale)
         stored_tz = self.settings.stored_tz
+        name = "text_counts_private" if include_private else "text_counts" if texts else "rating_counts"
         begin, end = self._range(since, until, tz)
 
         async def work(connection: Any) -> tuple[buckets.Buckets, pd.DataFrame]:
@@ -358,11 +370,11 @@ class ReviewLab:
                     until_is_cut=end is not None,
                     max_buckets=max_buckets,
                 )
-            result = await frames.receive(connection, queries.load("rating_counts"), {"edges": made.edges})
+            result = await frames.receive(connection, queries.load(name), {"edges": made.edges})
             return made, await frames.frame_of(result, nullable=False)
 
-        made, counted = await self._await(self._reader.read(work, doing="sql/rating_counts.sql"))
-        return buckets.fill_gaps(counted, made, scale=limits)
+        made, counted = await self._await(self._reader.read(work, doing=f"sql/{name}.sql"))
+        return grids.period_grid(counted, made, scale=limits)
 
     async def by_weekday_hour(
         self,
@@ -402,7 +414,7 @@ class ReviewLab:
         begin, end = self._range(since, until, tz)
         clock = None if tz is None else buckets.zone(tz).key
         values = {"since": begin, "until": end, "stored_tz": self.settings.stored_tz, "tz": clock}
-        limits = scale or await self._find_scale()
+        limits = await self._find_scale(scale)
         return grids.week_grid(await self._count_groups("by_weekday_hour", values), scale=limits)
 
     async def by_text_length(
@@ -446,7 +458,7 @@ class ReviewLab:
         grids.length_names(edges)
         begin, end = self._range(since, until, tz)
         values = {"since": begin, "until": end, "edges": list(edges)}
-        limits = scale or await self._find_scale()
+        limits = await self._find_scale(scale)
         return grids.length_grid(await self._count_groups("by_text_length", values), edges, scale=limits)
 
     async def rating_summary(self, every: str = "week", **options: Any) -> pd.DataFrame:
@@ -577,7 +589,9 @@ class ReviewLab:
         work = frames.fetch(self._reader, queries.load(name), values, nullable=False)
         return await self._await(work)
 
-    async def _find_scale(self) -> tuple[int, int]:
+    async def _find_scale(self, asked: tuple[int, int] | None) -> tuple[int, int]:
+        if asked is not None:
+            return grids.check_scale(asked)
         if self.settings.scale is not None:
             return self.settings.scale
         if self._scale is None:
@@ -590,8 +604,8 @@ class ReviewLab:
     def _range(
         self, since: Moment | None, until: Moment | None, tz: str | None
     ) -> tuple[datetime | None, datetime | None]:
-        begin = buckets.stored(since, tz=tz, stored_tz=self.settings.stored_tz)
-        end = buckets.stored(until, tz=tz, stored_tz=self.settings.stored_tz)
+        begin = buckets.stored(since, tz=tz, stored_tz=self.settings.stored_tz, name="since")
+        end = buckets.stored(until, tz=tz, stored_tz=self.settings.stored_tz, name="until")
         if begin is not None and end is not None and begin >= end:
             raise ValueError(f"since must be before until; they are {since} and {until}")
         return begin, end

@@ -49,6 +49,7 @@ MOMENTS = [
     datetime(2024, 1, 1),
     datetime(2023, 12, 31, 23, 59, 59, 999_999),
 ]
+BLANK_AND_FILLED = [("", None, 1), (" \t\n", "", 2), ("fine", " \r\n", 3), ("fine", "SECRET", 3), ("fine", "SECRET", 9)]
 REVIEWS = st.lists(
     st.tuples(
         st.one_of(
@@ -215,3 +216,85 @@ def test_summaries_equal_what_pandas_makes_of_the_rows(table, reviews, tz):
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values.to_numpy(float), rtol=1e-12, atol=1e-12, err_msg=name)
     assert found["mode"].tolist() == [values.mode().min() for _, values in sorted(months)]
+
+
+async def test_texts_are_counted_where_there_is_more_than_white_space(lab, add_reviews):
+    """
+    An empty text says nothing; whether there was one is seen by its share.
+    """
+    for public, private, rating in BLANK_AND_FILLED:
+        await add_reviews(public_review=public, private_review=private, rating=rating)
+
+    with pytest.warns(UserWarning, match="1 reviews have a rating outside the scale 1 to 5"):
+        counts = await lab.rating_counts("month", include_private=True, scale=(1, 5))
+
+    by_rating = counts.set_index("rating")[["n", "n_public", "n_private"]]
+    assert by_rating.to_numpy().tolist() == [[1, 0, 0], [1, 0, 0], [2, 2, 1], [0, 0, 0], [0, 0, 0], [1, 1, 1]]
+    assert ratings.summarize(counts)[["share_public", "share_private"]].iloc[0].tolist() == [0.5, 0.25]
+
+
+async def test_a_role_without_private_texts_counts_public_ones(lab, add_reviews):
+    """
+    Private texts are read only when asked for, each time.
+    """
+    await add_reviews(private_review="SECRET")
+
+    counts = [await lab.rating_counts("day"), await lab.rating_counts("day", texts=True)]
+
+    assert [[name for name in frame if name.startswith("n")] for frame in counts] == [["n"], ["n", "n_public"]]
+    assert counts[0].equals(counts[1].drop(columns="n_public"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": (5, 1)}, "scale must be the lowest and the highest rating, such as (1, 5), not (5, 1)"),
+        ({"scale": (1, 2.5)}, "not (1, 2.5)"),
+        ({"scale": (1,)}, "not (1,)"),
+        ({"since": "01.02.2024"}, "since must be a date or a time such as"),
+        ({"until": "soon"}, "until must be a date or a time such as"),
+        ({"since": "2024-02-01", "until": "2024-01-01"}, "since must be before until"),
+        ({"edges": ["2024-01-01", "2024-02-01"], "until": "2024-01-15"}, "leave out since and until"),
+        ({"edges": ["2024-02-01", "2024-01-01"]}, "edges must be sorted"),
+        ({"tz": "Europe/Berln"}, "did you mean 'Europe/Berlin'?"),
+        ({"every": "fortnight"}, "every must be such as"),
+    ],
+)
+async def test_arguments_that_cannot_be_are_named(lab, add_reviews, options, message):
+    """
+    Before a single review is counted wrongly.
+    """
+    await add_reviews({"2024-01-01": 5, "2024-01-20": 5})
+
+    with pytest.raises(ValueError) as caught:
+        await lab.rating_counts(**options)
+
+    assert message in str(caught.value)
+
+
+async def test_infinite_times_are_in_no_period(lab, add_reviews, execute):
+    """
+    They would make the range endless; the extent says how many there are.
+    """
+    await add_reviews({"2024-01-01": 5, "2024-01-20": 5})
+    for moment in ("infinity", "-infinity"):
+        await execute(f"insert into reviews values (gen_random_uuid(), '', null, 1, '{moment}')")
+
+    counts = await lab.rating_counts("month")
+
+    assert counts["bucket"].unique().tolist() == [pd.Timestamp("2024-01-01")]
+    assert counts["n"].sum() == 2
+    assert (await lab.extent())["n_infinite"] == 2
+
+
+async def test_an_empty_table_has_no_period_and_the_same_types(lab, add_reviews):
+    """
+    Without a range there is nothing to make periods of; with one each of them counts 0.
+    """
+    nothing = await lab.rating_counts("week", tz="Asia/Tokyo")
+    zeros = await lab.rating_counts("week", tz="Asia/Tokyo", since="2024-01-01", until="2024-01-15")
+    await add_reviews({"2024-01-03": 4})
+    some = await lab.rating_counts("week", tz="Asia/Tokyo")
+
+    assert [len(nothing), zeros["n"].tolist()] == [0, [0] * 10]
+    assert nothing.dtypes.to_dict() == zeros.dtypes.to_dict() == some.dtypes.to_dict()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reviewlab import buckets, ratings
+from reviewlab import buckets, grids, ratings
 
 ZONES = [None, "UTC", "America/Havana", "Australia/Lord_Howe"]
 NOTHING = pd.DataFrame({"submitted_at": pd.DatetimeIndex([]), "rating": [], "private": []}).astype({"private": bool})
@@ -180,7 +180,7 @@ def test_own_periods_of_unequal_length_add_up():
     """
     made = buckets.own_edges(["2024-01-01", "2024-01-05", "2024-03-01"], as_of=pd.Timestamp("2025-01-01"), tz=None)
     counted = pd.DataFrame({"k": [1, 2, 2], "rating": [5, 1, 5], "n": [3, 2, 1]})
-    frame = buckets.fill_gaps(counted, made, scale=(1, 5))
+    frame = grids.period_grid(counted, made, scale=(1, 5))
 
     whole = ratings.to_wide(ratings.total(frame))
 
