@@ -17,6 +17,7 @@ from reviewlab.database import Database, Reader
 from reviewlab.facts import Facts
 from reviewlab.progress import showing
 from reviewlab.receiver import Meter
+from reviewlab.repo import ReviewsRepo
 from reviewlab.server import Server
 from reviewlab.snapshot import open_snapshot
 
@@ -541,6 +542,11 @@ class ReviewLab:
         if not isinstance(first, (list, dict)) and pd.isna(first):
             return None
         return first.item() if isinstance(first, np.generic) else first
+
+    @property
+    def repo(self) -> ReviewsRepo:
+        """The program's face: reviews as models; writes after ``connect(write=True)``."""
+        return ReviewsRepo(self._database, reader=self._reader)
 
     async def server_version(self) -> str:
         """Return the version of the server that answers now, such as ``18.6``."""

@@ -59,12 +59,12 @@ async def load_reviews(
     ReviewDataError
         If a value cannot be stored, or a review_id is there already: names row and column, not the value.
     """
-    table = to_arrow(reviews)
-    pieces = (
-        (table.slice(at, ROWS_AT_ONCE), (at + ROWS_AT_ONCE) / table.num_rows)
-        for at in range(0, table.num_rows, ROWS_AT_ONCE)
-    )
-    return await _copy(database, pieces, progress)
+    return await _copy(database, _pieces(to_arrow(reviews)), progress)
+
+
+async def send_reviews(connection: Any, table: pa.Table, *, progress: Progress | None = None) -> int:
+    """Add the rows of `to_arrow` on a connection in a writing transaction, and return how many."""
+    return await _send(connection, _pieces(table), progress)
 
 
 async def load_csv(database: Database, path: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
@@ -111,12 +111,20 @@ def to_arrow(reviews: pd.DataFrame | pa.Table) -> pa.Table:
     return table
 
 
+def _pieces(table: pa.Table) -> Iterator[tuple[pa.Table, float]]:
+    for at in range(0, table.num_rows, ROWS_AT_ONCE):
+        yield table.slice(at, ROWS_AT_ONCE), (at + ROWS_AT_ONCE) / table.num_rows
+
+
 async def _copy(database: Database, pieces: Iterable[tuple[pa.Table, float]], progress: Progress | None) -> int:
-    doing = "loading reviews"
-    async with database.transaction(doing=doing, timeout=0, begin=READ_WRITE) as connection:
-        status = await connection.copy_to_table(
-            "reviews", source=_encode(pieces, progress), columns=SCHEMA.names, format="binary", timeout=NO_LIMIT
-        )
+    async with database.transaction(doing="loading reviews", timeout=0, begin=READ_WRITE) as connection:
+        return await _send(connection, pieces, progress)
+
+
+async def _send(connection: Any, pieces: Iterable[tuple[pa.Table, float]], progress: Progress | None) -> int:
+    status = await connection.copy_to_table(
+        "reviews", source=_encode(pieces, progress), columns=SCHEMA.names, format="binary", timeout=NO_LIMIT
+    )
     return int(status.split()[-1])
 
 

@@ -1,13 +1,24 @@
-"""What is a review?  Pydantic models for programs; their reprs show no review's text."""
+"""What is a review, and which can be stored?  Pydantic models for programs; their reprs show no review's text."""
 
-from collections.abc import Iterator
+import math
+import operator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    TypeAdapter,
+    ValidationError,
+)
 
-MAX_TEXT = 1_000_000
+from reviewlab.errors import ReviewDataError
 
 
 def _storable(text: str) -> str:
@@ -20,24 +31,30 @@ def _storable(text: str) -> str:
     return text
 
 
+def _as_int(value: Any) -> Any:
+    """Take numpy's integers too; whatever else is no int is left for the strict check."""
+    return operator.index(value) if hasattr(value, "__index__") and not isinstance(value, bool) else value
+
+
 def _naive(moment: datetime) -> datetime:
     if moment.tzinfo is not None:
         raise ValueError("submitted_at has no time zone: convert it to the stored clock first")
     return moment
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_storable)]
-Rating = Annotated[StrictInt, Field(ge=-(2**31), lt=2**31)]
+Text = Annotated[str, AfterValidator(_storable)]
+Rating = Annotated[StrictInt, Field(ge=-(2**31), lt=2**31), BeforeValidator(_as_int)]
 
 
 class ReviewModel(BaseModel):
     """One review.
 
     An unset `private_review` was not read (or shall not be written); None is NULL, there is no private text.
-    `submitted_at` has no time zone: it is on the clock that `Settings.stored_tz` names.
+    `submitted_at` has no time zone: it is on the clock that `Settings.stored_tz` names.  `datetime.max` and
+    `datetime.min` stand for PostgreSQL's infinity and -infinity.
     """
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid", revalidate_instances="always")
 
     review_id: UUID = Field(default_factory=uuid4)
     public_review: Text = Field(repr=False)
@@ -60,3 +77,77 @@ class ReviewPage(BaseModel):
         """Unpack as ``reviews, total``."""
         yield self.reviews
         yield self.total
+
+
+_REVIEWS = TypeAdapter(list[ReviewModel])
+
+
+def to_models(rows: Iterable[Mapping[str, Any]]) -> list[ReviewModel]:
+    """Turn rows of the table into models; what was not read stays unset."""
+    return _validate([dict(row) for row in rows], first_row=None)
+
+
+def check_reviews(
+    reviews: Iterable[ReviewModel],
+    *,
+    scale: tuple[int, int] | None,
+    max_text_length: int,
+    first_row: int | None = None,
+) -> list[ReviewModel]:
+    """Return the reviews if each can be stored.
+
+    They are validated although they are models: ``model_copy(update=…)`` and ``model_construct`` check nothing.
+
+    Parameters
+    ----------
+    reviews : iterable of ReviewModel
+    scale : (int, int) or None
+        Lowest and highest possible rating.
+    max_text_length : int
+        Characters.
+    first_row : int, optional
+        The number of the first one, for messages; none if left out.
+
+    Raises
+    ------
+    ReviewDataError
+        Names row and column and the reason, not the value.
+    """
+    checked = _validate(list(reviews), first_row=first_row)
+    lowest, highest = scale or (-math.inf, math.inf)
+    for place, review in enumerate(checked):
+        if not lowest <= review.rating <= highest:
+            raise _refusal(place, first_row, "rating", f"must be from {lowest} to {highest}")
+        for column, text in (("public_review", review.public_review), ("private_review", review.private_review)):
+            if len(text or "") > max_text_length:
+                reason = f"has {len(text or ''):,} characters, allowed are {max_text_length:,} (max_text_length)"
+                raise _refusal(place, first_row, column, reason)
+    return checked
+
+
+def as_uuid(review_id: UUID | str) -> UUID:
+    """Return a review_id, also from its text form, or raise a ValueError."""
+    if isinstance(review_id, UUID):
+        return review_id
+    try:
+        return UUID(review_id)
+    except (ValueError, AttributeError, TypeError):
+        pass
+    raise ValueError("a review_id is a UUID or its text form, such as 123e4567-e89b-12d3-a456-426614174000")
+
+
+def _validate(reviews: list[Any], *, first_row: int | None) -> list[ReviewModel]:
+    try:
+        return _REVIEWS.validate_python(reviews)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    # out here the error, which keeps its input, is no context of the new one
+    place, *column = wrong["loc"]
+    reason = wrong["msg"].removeprefix("Value error, ")
+    raise _refusal(int(place), first_row, str(column[0]) if column else None, f"{reason[0].lower()}{reason[1:]}")
+
+
+def _refusal(place: int, first_row: int | None, column: str | None, reason: str) -> ReviewDataError:
+    row = None if first_row is None else first_row + place
+    about = " ".join(part for part in ("" if row is None else f"row {row}:", column or "review") if part)
+    return ReviewDataError(f"{about}: {reason}", row=row, column=column)

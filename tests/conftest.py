@@ -77,6 +77,13 @@ async def lab(dsn: str) -> AsyncIterator[ReviewLab]:
 
 
 @pytest.fixture
+async def writing_lab(dsn: str) -> AsyncIterator[ReviewLab]:
+    """A lab on the test's database that may write."""
+    async with connect(dsn, write=True) as opened:
+        yield opened
+
+
+@pytest.fixture
 async def execute(dsn: str) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
     """Run a statement on the test's database, beside the lab."""
     connection = await asyncpg.connect(dsn)

@@ -1,0 +1,9 @@
+-- Some reviews without their private text, in no order; ids that are not there have no row.
+-- param $1 review_ids uuid[]
+-- column review_id uuid
+-- column public_review text
+-- column rating int4
+-- column submitted_at timestamp
+select review_id, public_review, rating, submitted_at
+from reviews
+where review_id = any ($1::uuid[])
