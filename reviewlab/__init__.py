@@ -8,7 +8,7 @@
     counts = await lab.rating_counts("week")
     rl.charts.distribution(counts)
 
-The modules `charts` and `ratings` are loaded when first used.
+The modules `charts`, `ratings` and `report` are loaded when first used.
 """
 
 import importlib
@@ -38,7 +38,7 @@ from reviewlab.opening import connect, demo
 from reviewlab.settings import Settings
 
 if TYPE_CHECKING:
-    from reviewlab import charts, ratings
+    from reviewlab import charts, ratings, report
 
 __version__ = "0.1.0"
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "connect",
     "demo",
     "ratings",
+    "report",
     "run",
 ]
 
@@ -71,7 +72,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("charts", "ratings"):
+    if name in ("charts", "ratings", "report"):
         return importlib.import_module(f"reviewlab.{name}")
     raise AttributeError(f"module 'reviewlab' has no attribute {name!r}")
 

@@ -22,7 +22,7 @@ BANDS = (0.95, 2.5, 2.0, 2.15, 1.35)
 RECENT = pd.Timedelta(92, "D")
 
 
-class _Figure(NamedTuple):
+class KeyFigure(NamedTuple):
     """One figure at the head of the page: what, how much, and how that changed."""
 
     name: str
@@ -35,6 +35,7 @@ def overview(
     *,
     daily: pd.DataFrame | None = None,
     recent: int | None = None,
+    before: pd.DataFrame | None = None,
     events: Mapping[object, str] | None = None,
     changepoints: pd.DataFrame | None = None,
     title: str = "Review report",
@@ -51,6 +52,8 @@ def overview(
     recent
         How many of the latest complete periods to compare with as many before them; by default about three months,
         at most half of what there is.
+    before
+        Counts of the time before *counts* to compare all of them with, instead of *recent*.
     events, changepoints
         Marks on the mean; see `mean_rating`.
     footer
@@ -68,13 +71,14 @@ def overview(
     """
     if recent is not None and recent < 1:
         raise ValueError(f"recent needs 1 or more periods, got {recent}")
-    now, before, named = _split(counts, recent)
+    now, before, named = split(counts, recent, before=before)
     page = plt.figure(figsize=A4, layout="constrained", facecolor=HOUSE["figure.facecolor"])  # outside: see canvas
     with mpl.rc_context(HOUSE | {"font.size": 7.5}):
         page.get_layout_engine().set(w_pad=0.16, h_pad=0.09)  # type: ignore[union-attr,call-arg]
         try:
             bands: list[SubFigure] = list(page.subfigures(len(BANDS), 1, height_ratios=BANDS))  # type: ignore[arg-type]
-            _draw_head(bands[0], counts, figures=_figures(now, before), named=named, title=title)
+            figures = key_figures(now, before)
+            _draw_head(bands[0], counts, figures=figures, named=named, compared=not before.empty, title=title)
             distribution(counts, ax=bands[1].subplots())
             mean_rating(counts, events=events, changepoints=changepoints, ax=bands[2].subplots())
             _draw_comparison(bands[3], now, before=before, named=named)
@@ -87,8 +91,12 @@ def overview(
     return page
 
 
-def _split(counts: pd.DataFrame, recent: int | None) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, str]]:
-    """Take the latest complete periods, as many before them, and what to call both."""
+def split(
+    counts: pd.DataFrame, recent: int | None = None, *, before: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, str]]:
+    """Take the latest complete periods, as many before them, and what to call both; or *counts* and *before*."""
+    if before is not None:
+        return counts, before if before["n"].any() else before[:0], ("this period", "the one before")
     periods = read_periods(counts)
     complete, end = periods.bucket[periods.complete], periods.bucket_end[periods.complete]
     if recent is None:
@@ -100,11 +108,11 @@ def _split(counts: pd.DataFrame, recent: int | None) -> tuple[pd.DataFrame, pd.D
     return now, before, (f"last {unit}", f"previous {unit}")
 
 
-def _figures(now: pd.DataFrame, before: pd.DataFrame) -> list[_Figure]:
+def key_figures(now: pd.DataFrame, before: pd.DataFrame) -> list[KeyFigure]:
     """Sum up the latest periods: each figure with its interval or its change against those before."""
     one, other = read_periods(now), read_periods(before)
     if not one.total.any():
-        return [_Figure("Reviews", "0", "")]
+        return [KeyFigure("Reviews", "0", "")]
     row, n, m = ratings.summarize(ratings.total(now)).iloc[0], int(one.total.sum()), int(other.total.sum())
     up, _ = sides(one.read, None, None)
     mean, share = (
@@ -115,7 +123,7 @@ def _figures(now: pd.DataFrame, before: pd.DataFrame) -> list[_Figure]:
         )
     )
     ends = [
-        _Figure(
+        KeyFigure(
             one.labels[at],
             f"{one.n[:, at].sum() / n:.0%}",
             points(one.n[:, at].sum() / n - other.n[:, at].sum() / m) if m else "",
@@ -123,22 +131,28 @@ def _figures(now: pd.DataFrame, before: pd.DataFrame) -> list[_Figure]:
         for at in (-1, 0)
     ]
     return [
-        _Figure("Reviews", f"{n:,}", f"{n / m - 1:+.0%}".replace("-", "−") if m else ""),
-        _Figure("Mean rating", f"{row['mean']:.2f}", mean),
-        _Figure(f"{rating_words(up, one.high)} and above", f"{row['share_positive']:.0%}", share),
+        KeyFigure("Reviews", f"{n:,}", f"{n / m - 1:+.0%}".replace("-", "−") if m else ""),
+        KeyFigure("Mean rating", f"{row['mean']:.2f}", mean),
+        KeyFigure(f"{rating_words(up, one.high)} and above", f"{row['share_positive']:.0%}", share),
         *ends,
     ]
 
 
 def _draw_head(
-    band: SubFigure, counts: pd.DataFrame, *, figures: list[_Figure], named: tuple[str, str], title: str
+    band: SubFigure,
+    counts: pd.DataFrame,
+    *,
+    figures: list[KeyFigure],
+    named: tuple[str, str],
+    compared: bool,
+    title: str,
 ) -> None:
     ax = band.subplots()
     ax.set_axis_off()
     ink, size, periods = inks(ax), mpl.rcParams["font.size"], read_periods(counts)
     band.text(0.02, 0.8, title, fontsize=2.4 * size, fontweight="bold", color=ink.strong, va="center")
     said = [" · ".join(facts(periods, mark=""))] if periods.total.any() else []
-    said.append(f"figures: {named[0]}, change from {named[1]}")
+    said.append(f"figures: {named[0]}" + (f", change from {named[1]}" if compared else ""))
     right = band.text(0.98, 0.8, "\n".join(said), fontsize=1.1 * size, color=ink.muted, linespacing=1.5)
     right.set(va="center", ha="right")
     for at, figure in enumerate(figures):
