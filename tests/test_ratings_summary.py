@@ -312,3 +312,12 @@ def test_frames_that_cannot_be_counts_are_refused(spoil, message):
         ratings.to_wide(spoil(weeks([[1, 2, 3, 4, 5]])))
 
     assert message in str(caught.value)
+
+
+def test_a_thousand_million_fives_have_an_interval():
+    """
+    There the shape of the Beta can no longer be told; a missing interval would break the chart.
+    """
+    row = ratings.summarize(weeks([[0, 0, 0, 0, 10**9]])).iloc[0]
+
+    assert row[["mean_lo", "mean", "mean_hi", "net_score_lo", "net_score_hi"]].tolist() == [5, 5, 5, 1, 1]
