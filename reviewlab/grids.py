@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reviewlab.buckets import Buckets
 
 COUNTED = ("n", "n_public", "n_private")
+MOST_POINTS = 1_001
 
 
 def check_scale(scale: tuple[int, int]) -> tuple[int, int]:
@@ -104,6 +105,8 @@ def _fill(
 ) -> pd.DataFrame:
     """Rows of every group and rating of the scale, and of other ratings where they occur, in order."""
     low, high = scale
+    if high - low >= MOST_POINTS:
+        raise ValueError(f"the ratings reach from {low:,} to {high:,}: name the scale, such as scale=(1, 5)")
     rating = counted["rating"].to_numpy(np.int64)
     inside = (rating >= low) & (rating <= high)
     points = np.arange(low, high + 1)

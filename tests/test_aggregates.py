@@ -272,6 +272,21 @@ async def test_arguments_that_cannot_be_are_named(lab, add_reviews, options, mes
     assert message in str(caught.value)
 
 
+async def test_a_rating_far_from_all_others_asks_for_the_scale(lab, add_reviews):
+    """
+    One slip of the keyboard must not fill the memory with zeros.
+    """
+    await add_reviews({"2024-01-01": 5, "2024-01-20": 2_000_000_000})
+
+    with pytest.raises(ValueError) as caught:
+        await lab.rating_counts("day")
+    with pytest.warns(UserWarning, match="1 reviews have a rating outside the scale"):
+        counts = await lab.rating_counts("day", scale=(1, 5))
+
+    assert "from 5 to 2,000,000,000: name the scale, such as scale=(1, 5)" in str(caught.value)
+    assert ratings.to_wide(counts).to_numpy().sum() == 1
+
+
 async def test_infinite_times_are_in_no_period(lab, add_reviews, execute):
     """
     They would make the range endless; the extent says how many there are.

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 COLUMNS = ("bucket", "bucket_end", "complete", "rating", "n")
+MOST_POINTS = 1_001
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
@@ -55,11 +56,12 @@ def read_counts(counts: pd.DataFrame) -> Counts:
     row, _ = pd.factorize(counts["bucket"], sort=True)
     if (row < 0).any():
         raise ValueError("a bucket is missing: every row needs the first moment of its period")
-    if len(np.unique(np.column_stack([row, ratings]), axis=0)) < len(row):
+    # one number for both: unique pairs take ten times as long
+    if len(np.unique(row * (np.ptp(ratings) + 1) + ratings if len(row) else row)) < len(row):
         raise ValueError("a period has a rating twice; are these the counts of two frames? add them up first")
     periods = counts[["bucket", "bucket_end", "complete"]].iloc[np.unique(row, return_index=True)[1]]
     inside = counts["in_scale"].to_numpy(bool) if "in_scale" in counts else np.ones(len(counts), bool)
-    scale = np.arange(ratings[inside].min(), ratings[inside].max() + 1) if inside.any() else np.empty(0, np.int64)
+    scale = _span(ratings[inside])
     full = inside.sum() == len(periods) * len(scale) and not np.isin(ratings[~inside], scale).any()
     if "in_scale" in counts and not full:
         raise ValueError(
@@ -105,6 +107,18 @@ def sides(
             "ratings from the one up, and to the other down"
         )
     return least, most
+
+
+def _span(ratings: Integers) -> Integers:
+    """All points from the lowest to the highest."""
+    if not len(ratings):
+        return np.empty(0, np.int64)
+    low, high = int(ratings.min()), int(ratings.max())
+    if high - low >= MOST_POINTS:
+        raise ValueError(
+            f"the ratings reach from {low:,} to {high:,}, too far for a scale; set in_scale to False outside it"
+        )
+    return np.arange(low, high + 1, dtype=np.int64)
 
 
 def _whole(values: pd.Series) -> Integers:
