@@ -35,6 +35,7 @@ from reviewlab.jupyter import run
 from reviewlab.lab import ReviewLab
 from reviewlab.models import ReviewModel, ReviewPage
 from reviewlab.opening import connect, demo
+from reviewlab.repo import ReviewsRepo
 from reviewlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ __all__ = [
     "ReviewLabError",
     "ReviewModel",
     "ReviewPage",
+    "ReviewsRepo",
     "SchemaError",
     "ServerError",
     "Settings",

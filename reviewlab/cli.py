@@ -1,4 +1,4 @@
-"""What can a person type?  ``reviewlab demo | lab | init | load | doctor``."""
+"""What can a person type?  ``reviewlab demo | lab | init | load | report | doctor``."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 import reviewlab
-from reviewlab import connect, demonstration, diagnosis, facts, load, opening
+from reviewlab import connect, demonstration, diagnosis, facts, load, opening, report
 from reviewlab.database import Database
 from reviewlab.errors import ReviewLabError
 from reviewlab.server import Server, default_datadir
@@ -108,6 +108,23 @@ def load_file(file: Annotated[Path, typer.Argument(help="A .csv or .csv.gz with 
             await database.close()
 
     out.print(f"{_run(add(load_settings())):,} reviews added")
+
+
+@app.command(name="report")
+def write_report(
+    since: Annotated[str | None, typer.Option(help="Begin, such as 2026-01-01.")] = None,
+    until: Annotated[str | None, typer.Option(help="End, which is left out.")] = None,
+    every: Annotated[str, typer.Option(help="Length of a period, such as week.")] = "week",
+    tz: Annotated[str | None, typer.Option(help="A time zone, such as Europe/Berlin.")] = None,
+    target: Annotated[Path, typer.Option("--out", help="A .html or .pdf file.")] = Path("report.html"),
+) -> None:
+    """Write one page about the ratings: figures, charts and their tables; no review's text."""
+
+    async def write() -> Path:
+        async with connect() as lab:
+            return await report.write(lab, target, since=since, until=until, every=every, tz=tz)
+
+    out.print(_run(write()))
 
 
 @app.command()
