@@ -313,3 +313,23 @@ async def test_an_empty_table_has_no_period_and_the_same_types(lab, add_reviews)
 
     assert [len(nothing), zeros["n"].tolist()] == [0, [0] * 10]
     assert nothing.dtypes.to_dict() == zeros.dtypes.to_dict() == some.dtypes.to_dict()
+
+
+async def test_a_stored_clock_of_its_own_moves_every_count_alike(dsn, add_reviews):
+    """
+    A table written by the clock of an office in Berlin, read by somebody in Havana.
+    """
+    at = {"2024-03-31 01:59": 1, "2024-03-31 03:00": 2, "2024-10-27 01:59": 3, "2024-10-27 03:00": 4, "2024-01-01": 5}
+    await add_reviews(at)
+
+    async with connect(dsn, stored_tz="Europe/Berlin") as lab:
+        reviews = await lab.reviews(tz="America/Havana")
+        days = await lab.rating_counts("day", tz="America/Havana")
+        hours = await lab.by_weekday_hour(tz="America/Havana")
+
+    moments = pd.DatetimeIndex(list(at)).tz_localize("Europe/Berlin").tz_convert("America/Havana")
+    assert sorted(reviews["submitted_at"]) == sorted(moments)
+    found = days[days["n"] > 0].set_index("rating")["bucket"]
+    assert found.to_dict() == dict(zip(at.values(), moments.normalize(), strict=True))
+    found = hours[hours["n"] > 0].set_index("rating")[["weekday", "hour"]]
+    assert found.sort_index().to_numpy().tolist() == [[m.isoweekday(), m.hour] for m in moments]
