@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -191,7 +192,10 @@ def _write_pdf(part: Path, facts: _Facts, *, title: str, events: Mapping[object,
         footer=facts.footer,
     )
     try:
-        page.savefig(part, format="pdf", metadata={"Title": title, "Subject": charts.alt_text(page)})
+        with warnings.catch_warnings():
+            # matplotlib says this of its first pass over nested figures; the second one lays them out
+            warnings.filterwarnings("ignore", "constrained_layout not applied")
+            page.savefig(part, format="pdf", metadata={"Title": title, "Subject": charts.alt_text(page)})
     finally:
         plt.close(page)
 

@@ -84,7 +84,7 @@ def overview(
             _draw_comparison(bands[3], now, before=before, named=named)
             last = bands[4].subplots()
             updown(counts, ax=last) if daily is None else calendar(daily, ax=last)
-            page.text(0.02, 0.006, footer, color=inks(last).muted, fontsize=6.5)
+            page.text(0.02, 0.006, footer, color=inks(last).muted, fontsize=5.5)
         except BaseException:
             plt.close(page)
             raise
