@@ -227,7 +227,9 @@ async def test_texts_are_counted_where_there_is_more_than_white_space(lab, add_r
 
     with pytest.warns(UserWarning, match="1 reviews have a rating outside the scale 1 to 5"):
         counts = await lab.rating_counts("month", include_private=True, scale=(1, 5))
+        public = await lab.rating_counts("month", texts=True, scale=(1, 5))
 
+    assert public.equals(counts.drop(columns="n_private"))
     by_rating = counts.set_index("rating")[["n", "n_public", "n_private"]]
     assert by_rating.to_numpy().tolist() == [[1, 0, 0], [1, 0, 0], [2, 2, 1], [0, 0, 0], [0, 0, 0], [1, 1, 1]]
     assert ratings.summarize(counts)[["share_public", "share_private"]].iloc[0].tolist() == [0.5, 0.25]
