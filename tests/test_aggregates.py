@@ -227,6 +227,7 @@ async def test_texts_are_counted_where_there_is_more_than_white_space(lab, add_r
 
     with pytest.warns(UserWarning, match="1 reviews have a rating outside the scale 1 to 5"):
         counts = await lab.rating_counts("month", include_private=True, scale=(1, 5))
+    with pytest.warns(UserWarning, match="outside the scale"):
         public = await lab.rating_counts("month", texts=True, scale=(1, 5))
 
     assert public.equals(counts.drop(columns="n_private"))
