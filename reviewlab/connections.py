@@ -21,7 +21,7 @@ CLIENT_GRACE = 5.0
 """Seconds that the client waits longer than the server's own time limit, whose cancel is cheaper."""
 
 BUSY_PATIENCE = 1.0
-"""Seconds to try again while the server has no connection left."""
+"""Seconds to try again while the server has no connection left, or breaks off the login."""
 
 _NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, TargetServerAttributeNotMatched)
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
@@ -32,8 +32,8 @@ async def open_connection(
 ) -> asyncpg.Connection:
     """Open a connection to the first host that takes us, or raise ConnectError or ConfigError.
 
-    A server that is starting is asked again until ``connect_timeout`` is over, one that has no connection left for a
-    second.  Of several hosts each has ``host_timeout`` for itself.
+    A server that is starting is asked again until ``connect_timeout`` is over, one that has no connection left, or
+    breaks off, for a second.  Of several hosts each has ``host_timeout`` for itself.
 
     Parameters
     ----------
@@ -53,16 +53,22 @@ async def _try_patiently(
     settings: Settings, target: Target, pooler: bool, pool_arguments: dict[str, Any]
 ) -> asyncpg.Connection:
     limit = target.connect_timeout
-    starting = stamina.retry_context(
-        on=asyncpg.CannotConnectNowError, attempts=None, timeout=0.8 * limit, wait_initial=0.2, wait_max=0.1 * limit
-    )
-    busy = functools.partial(stamina.retry_context, attempts=None, timeout=BUSY_PATIENCE, wait_max=0.3)
+    patiently = functools.partial(stamina.retry_context, attempts=None, wait_initial=0.1, wait_jitter=0.1)
+    starting = patiently(on=asyncpg.CannotConnectNowError, timeout=0.8 * limit, wait_max=0.1 * limit)
     async for attempt in starting:
         with attempt:
-            async for again in busy(on=asyncpg.TooManyConnectionsError):
+            async for again in patiently(on=_passes, timeout=BUSY_PATIENCE, wait_max=0.3):
                 with again:
                     return await _try_hosts(settings, target, pooler, pool_arguments)
     raise AssertionError  # an attempt returns or raises
+
+
+def _passes(error: Exception) -> bool:
+    """Whether a login fails for a moment only: the server is full, or it breaks off because another session crashed."""
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        return True
+    refused = isinstance(error, ConnectionRefusedError) or "SSL upgrade" in str(error)
+    return isinstance(error, ConnectionError) and not refused
 
 
 async def _try_hosts(

@@ -1,5 +1,6 @@
 """How does a statement become a DataFrame?  By COPY in binary; there is no other road."""
 
+import asyncio
 import re
 import warnings
 from collections import Counter
@@ -15,6 +16,7 @@ from reviewlab.database import CLIENT_GRACE, Reader
 from reviewlab.errors import ConnectionLostError, QueryError, ReadOnlyError
 from reviewlab.queries import Statement
 from reviewlab.receiver import BLOCK_SIZE, Meter, Receiver, Result, in_thread
+from reviewlab.transactions import abandoned
 
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 NULLABLE = {
@@ -122,12 +124,16 @@ async def receive(
     # texts last: in front of them every row has the same shape
     result = Result(sorted(zip(names, kinds, strict=True), key=lambda column: not column[1].value), names)
     receiver = Receiver(result, meter, on_block=None if on_block is None else lambda: on_block(result))
-    status = await connection.copy_from_query(
-        _marked(text, names, result.columns),
-        output=receiver,
-        format="binary",
-        timeout=NO_LIMIT if timeout == 0 else None if timeout is None else timeout + CLIENT_GRACE,
-    )
+    try:
+        status = await connection.copy_from_query(
+            _marked(text, names, result.columns),
+            output=receiver,
+            format="binary",
+            timeout=NO_LIMIT if timeout == 0 else None if timeout is None else timeout + CLIENT_GRACE,
+        )
+    except asyncio.CancelledError as error:
+        abandoned(connection, error)  # at once: others may await before the transaction ends
+        raise
     await receiver.finish()
     if status != f"COPY {result.n_rows}":
         raise ConnectionLostError(f"{statement.doing}: the result arrived damaged; nothing was kept of it")

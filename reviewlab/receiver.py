@@ -205,8 +205,13 @@ class Receiver:
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a function beside the loop, in one of the threads that decode."""
-    return await asyncio.get_running_loop().run_in_executor(_DECODERS, function, *arguments)
+    """Run a function beside the loop, in one of the threads that decode; a cancellation waits for its end."""
+    running = asyncio.get_running_loop().run_in_executor(_DECODERS, function, *arguments)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])  # what it works on, such as a file, shall not be closed under its hands
+        raise
 
 
 def _decode(block: wire.Bytes, columns: Sequence[tuple[str, wire.Kind]], final: bool) -> wire.Block:

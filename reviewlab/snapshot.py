@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from reviewlab.database import Database, Work
 from reviewlab.errors import ConnectionLostError, QueryError, ReviewLabError
+from reviewlab.transactions import roll_back
 
 T = TypeVar("T")
 Part = TypeVar("Part")
@@ -31,9 +32,8 @@ class Snapshot:
                 await self._connection.execute(f"savepoint read; set local statement_timeout = {int(limit * 1000)}")
                 try:
                     result = await work(self._connection)
-                except BaseException:
-                    if not self._connection.is_closed():
-                        await self._connection.execute("rollback to savepoint read")
+                except BaseException as error:
+                    await roll_back(self._connection, error, command="rollback to savepoint read")
                     raise
                 await self._connection.execute("release savepoint read")
                 return result

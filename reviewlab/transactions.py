@@ -51,19 +51,40 @@ def preamble(settings: Settings, begin: str, limit: float, *, checks_client: boo
     return "; ".join(parts)
 
 
-async def roll_back(connection: Any, error: BaseException) -> None:
-    """End a transaction after *error*, in little time; where that fails, cut the connection."""
-    if isinstance(error, (TimeoutError, ConnectionLostError, OutcomeUnknownError)):
-        connection.terminate()
+async def roll_back(connection: Any, error: BaseException, *, command: str = "rollback") -> None:
+    """End a transaction or savepoint after *error*, in little time; where that fails, cut the connection."""
+    if isinstance(error, (TimeoutError, ConnectionLostError, OutcomeUnknownError)) or abandoned(connection, error):
+        cut(connection)
         return
     try:
         async with asyncio.timeout(CANCEL_GRACE):
-            await connection.execute("rollback")
+            await connection.execute(command)
     except DRIVER_ERRORS:
-        connection.terminate()
+        cut(connection)
     except BaseException:
-        connection.terminate()
+        cut(connection)
         raise
+
+
+def abandoned(connection: Any, error: BaseException) -> bool:
+    """Cut a connection whose statement was cancelled but runs on, and say so.
+
+    asyncpg does not cancel a COPY when the cancellation comes between the arrival of data and their being taken; what
+    arrives then breaks its protocol.  So this is asked before anything else is awaited.
+    """
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    driver = getattr(connection, "_con", connection)  # the pool lends a proxy, which is empty once it was cut
+    if driver is not None and driver._protocol._is_cancelling():
+        return False
+    cut(connection)
+    return True
+
+
+def cut(connection: Any) -> None:
+    """End a connection at once; the server notices and rolls back."""
+    with contextlib.suppress(asyncpg.InterfaceError):  # it is cut already
+        connection.terminate()
 
 
 async def commit(connection: Any, *, doing: str, key: Any) -> None:

@@ -31,7 +31,10 @@ async def some_reviews(execute):
 @pytest.fixture
 async def leaves_nothing(lab, backends):
     """What must hold after each cancellation."""
-    before = asyncio.all_tasks()
+    before, complaints = asyncio.all_tasks(), []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: complaints.append((context["message"], context.get("exception")))
+    )
 
     async def check() -> None:
         assert await pool_is_whole(lab)
@@ -39,6 +42,7 @@ async def leaves_nothing(lab, backends):
         async with asyncio.timeout(1):
             while asyncio.all_tasks() - before - {asyncio.current_task()}:
                 await asyncio.sleep(0)
+        assert complaints == []
 
     return check
 

@@ -21,6 +21,7 @@ from reviewlab import (
     QueryTimeoutError,
     WrongLoopError,
     connect,
+    transactions,
 )
 from reviewlab.database import Database
 from reviewlab.errors import QueryError
@@ -311,3 +312,24 @@ async def test_the_version_and_the_pool_are_told(lab):
     assert version.split(".")[0].isdigit()
     assert set(stats) == {"open", "idle", "in_use", "most"}
     assert (stats["in_use"], stats["most"]) == (0, 5)
+
+
+async def test_the_server_is_told_to_look_after_its_client(lab):
+    """
+    Without it, the query of a killed kernel goes on to its end on most servers.
+    """
+
+    async def ask(connection) -> str:
+        return await connection.fetchval("show client_connection_check_interval")
+
+    assert await lab._database.read(ask, doing="asking") == "1s"
+
+
+async def test_a_server_that_cannot_look_after_its_client_is_used_all_the_same(lab, monkeypatch):
+    """
+    PostgreSQL on Windows refuses the setting, and every read would fail.
+    """
+    monkeypatch.setattr(transactions, "CLIENT_CHECK", "-7s")
+
+    assert await lab.count() == 0
+    assert await lab.count() == 0
