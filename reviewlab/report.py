@@ -105,8 +105,8 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str], *, raw: bool = Fal
     """
     flat = frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
     if not raw:
-        texts = flat.select_dtypes(include=["object", "string", "category"]).columns
-        flat = flat.assign(**{name: flat[name].astype(object).map(_guard) for name in texts})
+        texts = set(flat.select_dtypes(include=["object", "string", "category"]).columns)
+        flat = flat.apply(lambda column: column.astype(object).map(_guard) if column.name in texts else column)
         flat = flat.rename(columns=_guard)
     target = Path(path)
     with _replacing(target) as part:

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -13,6 +14,8 @@ from reviewlab.charts.periods import facts, read_periods
 
 SMALL = 5
 """Fewer reviews than this are not told apart in a table."""
+HALF = (4.8, 3.6)
+"""Inches."""
 FEW = f"numbers from 1 to {SMALL - 1} are shown as <{SMALL}"
 
 
@@ -107,16 +110,25 @@ def _compared(now: pd.DataFrame, before: pd.DataFrame, named: tuple[str, str]) -
     heading = named[0].capitalize()
     if before.empty:
         return [_section(charts.bars(now, title=heading), _shares([now], [named[0]]))]
-    tests = [[str(name), f"{value:,.4g}"] for name, value in ratings.compare(now, before).items()]
+    tests = [[str(name), _figure(str(name), value)] for name, value in ratings.compare(now, before).items()]
     comparison = Table("Comparison", f"a: {named[0]}, b: {named[1]}", ["", "value"], tests)
     return [
         _section(
-            charts.bars(now, compare=before, labels=named, title=heading),
+            charts.bars(now, compare=before, labels=named, title=heading, ax=_half_axes()),
             _shares([now, before], list(named)),
             half=True,
         ),
-        _section(charts.shift(now, before, labels=named, title="Change in distribution"), comparison, half=True),
+        _section(
+            charts.shift(now, before, labels=named, title="Change in distribution", ax=_half_axes()),
+            comparison,
+            half=True,
+        ),
     ]
+
+
+def _half_axes() -> Axes:
+    """Axes for half of the page's width, where labels must be as large as on the other half."""
+    return plt.figure(figsize=HALF, layout="constrained", facecolor="white").add_subplot()
 
 
 def _shares(frames: list[pd.DataFrame], names: list[str]) -> Table:
@@ -142,6 +154,12 @@ def _texts(newest: pd.DataFrame) -> Table:
 
 def _number(n: int) -> str:
     return f"<{SMALL}" if 0 < n < SMALL else f"{n:,}"
+
+
+def _figure(name: str, value: float) -> str:
+    if name.startswith("n_"):
+        return f"{value:,.0f}"
+    return "< 0.0001" if name.startswith("p_") and value < 0.0001 else f"{value:.4f}"
 
 
 def _moment(at: pd.Timestamp) -> str:

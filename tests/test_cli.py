@@ -61,6 +61,25 @@ async def test_load_adds_a_file(dsn, fetch, tmp_path):
     assert len(await fetch("select from reviews")) == 1
 
 
+async def test_report_writes_a_page_and_says_where(dsn, execute, tmp_path):
+    """
+    The whole way from a question to a page, without a notebook.
+    """
+    await execute(
+        "insert into reviews select gen_random_uuid(), 'fine', null, 1 + i % 5,"
+        " '2024-01-01'::timestamp + i * interval '7 hours' from generate_series(0, 500) i"
+    )
+    page = tmp_path / "page.pdf"
+
+    done = await reviewlab(
+        *("report", "--since", "2024-02-01", "--every", "month", "--tz", "Europe/Berlin", "--out", str(page)),
+        DATABASE_URL=dsn,
+    )
+
+    assert (done.returncode, done.stdout.strip()) == (0, str(page)), done.stderr
+    assert page.read_bytes().startswith(b"%PDF")
+
+
 async def test_doctor_says_what_to_do(dsn, execute):
     """
     A finding without advice helps nobody.
