@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +34,8 @@ class Result:
         In the order of the wire.
     order : list of str
         Names in the order of the statement.
+    marked : bool
+        Whether each row begins with the marker.
     blocks : list of lists of pyarrow.Array
     beyond : Counter
         Per column, how many values became null because the column cannot hold them.
@@ -41,6 +43,7 @@ class Result:
 
     columns: list[tuple[str, wire.Kind]]
     order: list[str]
+    marked: bool = True
     blocks: list[list[pa.Array]] = field(default_factory=list)
     n_rows: int = 0
     beyond: Counter[str] = field(default_factory=Counter)
@@ -189,9 +192,9 @@ class Receiver:
         block = np.frombuffer(self._buffer, np.uint8)[self._begin : self._end + wire.SLACK]
         loop = asyncio.get_running_loop()
         if len(block) >= SMALL:
-            return loop.run_in_executor(_DECODERS, _decode, block, self.result.columns, final)
+            return loop.run_in_executor(_DECODERS, _decode, block, self.result, final)
         done = loop.create_future()
-        done.set_result(_decode(block, self.result.columns, final))
+        done.set_result(_decode(block, self.result, final))
         return done
 
     async def _keep(self, block: wire.Block) -> None:
@@ -214,8 +217,8 @@ async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
         raise
 
 
-def _decode(block: wire.Bytes, columns: Sequence[tuple[str, wire.Kind]], final: bool) -> wire.Block:
+def _decode(block: wire.Bytes, result: Result, final: bool) -> wire.Block:
     try:
-        return wire.decode(block, columns, final=final)
+        return wire.decode(block, result.columns, final=final, marked=result.marked)
     except wire.DamagedError as error:
         raise ConnectionLostError(f"the result arrived damaged ({error}); nothing was kept of it") from None

@@ -1,8 +1,9 @@
 """How do the bytes of a binary COPY become Arrow columns?  With numpy and pyarrow, no I/O, no loop over rows.
 
-The first column of every statement is a constant marker (`MARKER`).  Its bytes are looked for to find the rows; the
-computed end of each row must be the beginning of the next, else the lengths are walked one by one.  So a pattern in
-the data can cost time, never a wrong row.
+Rows are found by the bytes that each begins with: the number of columns, and then the lengths of those of fixed width
+that come first and have no nulls, or a constant marker column (`MARKER`) where there is none.  The computed end of
+each row must be the beginning of the next, else the lengths are walked one by one.  So a pattern in the data can cost
+time, never a wrong row.
 
 Format: PostgreSQL documentation, COPY, "Binary Format"; the values are those of the types' send functions.
 """
@@ -30,6 +31,7 @@ Mask = npt.NDArray[np.bool_]
 _MARK = struct.Struct(">hih")  # number of fields, then length and value of the marker
 _EPOCH = 946_684_800_000_000  # microseconds from 1970 to 2000, where PostgreSQL begins to count
 _DAY = 86_400_000_000
+_POOL = pa.system_memory_pool()  # the other pools take huge pages, and wait for each to be cleared: twice the time
 _LARGEST = np.iinfo(np.int64).max
 
 
@@ -93,27 +95,31 @@ def kind_of(type_name: str, *, decimal: Literal["float", "exact"] = "float") -> 
     return _KINDS.get(type_name, _TEXT_FORM)
 
 
-def decode(block: Bytes, columns: Sequence[tuple[str, Kind]], *, final: bool) -> Block:
+def decode(block: Bytes, columns: Sequence[tuple[str, Kind]], *, final: bool, marked: bool = True) -> Block:
     """Decode the whole rows of *block*, which begins with a row and is followed by `SLACK` bytes in memory.
 
     Parameters
     ----------
     block : array of uint8, including the slack
     columns : sequence of (name, Kind)
-        What follows the marker in each row.
+        What follows the marker in each row, or is all of it.
     final : bool
         True if the block ends with the last row; else a row may be cut at its end.
+    marked : bool
+        False if there is no marker: the first column has a fixed width, and hardly a null.
 
     Raises
     ------
     DamagedError
         If the bytes are not rows of these columns.
     """
-    borders = _find_rows(block, len(columns), final=final)
+    skip = _MARK.size if marked else 2
     try:
-        return _decode_rows(block, borders, columns)
+        borders = _find_rows(block, _prefix(columns, marked=marked), final=final)
+        return _decode_rows(block, borders, columns, skip=skip, nulls=marked)
     except (DamagedError, IndexError):
-        return _decode_rows(block, _walk_rows(block[: len(block) - SLACK], len(columns), final=final), columns)
+        borders = _walk_rows(block[: len(block) - SLACK], len(columns) + marked, final=final)
+        return _decode_rows(block, borders, columns, skip=skip, nulls=True)
 
 
 def table(blocks: Sequence[Sequence[pa.Array]], columns: Sequence[tuple[str, Kind]]) -> pa.Table:
@@ -122,25 +128,33 @@ def table(blocks: Sequence[Sequence[pa.Array]], columns: Sequence[tuple[str, Kin
     return pa.Table.from_batches([pa.record_batch(list(block), schema=schema) for block in blocks], schema=schema)
 
 
-def _find_rows(block: Bytes, n_columns: int, *, final: bool) -> Integers:
-    """Find the marker by its byte FE, which occurs in no UTF-8 text, and by the bytes around it."""
+def _prefix(columns: Sequence[tuple[str, Kind]], *, marked: bool) -> bytes:
+    """What every row begins with; its last byte but the marker's is rare in texts."""
+    if marked:
+        return struct.pack(">hih", len(columns) + 1, 2, -512)
+    return struct.pack(">hi", len(columns), np.dtype(columns[0][1].value).itemsize)
+
+
+def _find_rows(block: Bytes, prefix: bytes, *, final: bool) -> Integers:
+    """Find the prefix by one byte of it that no text holds (FE), or hardly any (a control character)."""
     size = len(block) - SLACK
-    at = np.flatnonzero(block[:size] == 0xFE) - 6
-    at = at[(at >= 0) & (at <= size - _MARK.size)]
-    mark = struct.unpack("<Q", _MARK.pack(n_columns + 1, 2, -512))[0]
+    anchor = 6 if len(prefix) == _MARK.size else 5
+    at = np.flatnonzero(block[:size] == prefix[anchor]) - anchor
+    at = at[(at >= 0) & (at <= size - len(prefix))]
     places = np.ndarray((len(block) - 7,), "<u8", block, strides=(1,))
-    at = at[places[at] == mark]
+    mask = (1 << 8 * len(prefix)) - 1
+    at = at[places[at] & mask == int.from_bytes(prefix, "little")]
     return np.append(at, size) if final else at
 
 
-def _walk_rows(block: Bytes, n_columns: int, *, final: bool) -> Integers:
+def _walk_rows(block: Bytes, n_fields: int, *, final: bool) -> Integers:
     view, size, at = block.data, len(block), 0
     borders = [0]
     while at + 2 <= size:
-        if struct.unpack_from(">h", view, at)[0] != n_columns + 1:
+        if struct.unpack_from(">h", view, at)[0] != n_fields:
             raise DamagedError("a row has another number of columns")
         at += 2
-        for _ in range(n_columns + 1):
+        for _ in range(n_fields):
             if at + 4 > size:
                 at = size + 1
                 break
@@ -156,12 +170,13 @@ def _walk_rows(block: Bytes, n_columns: int, *, final: bool) -> Integers:
     return np.array(borders, np.int64)
 
 
-def _decode_rows(block: Bytes, borders: Integers, columns: Sequence[tuple[str, Kind]]) -> Block:
+def _decode_rows(
+    block: Bytes, borders: Integers, columns: Sequence[tuple[str, Kind]], *, skip: int, nulls: bool
+) -> Block:
     if not len(borders) or borders[0] != 0:
         raise DamagedError("the block does not begin with a row")
-    at = borders[:-1] + _MARK.size
-    head, size = _head(block, at, columns)
-    at = at + size
+    borders, head, size = _head(block, borders, columns, skip=skip, nulls=nulls)
+    at = borders[:-1] + (skip + size)
     arrays, beyond = [], {}
     for number, (name, kind) in enumerate(columns):
         values: Any
@@ -180,18 +195,28 @@ def _decode_rows(block: Bytes, borders: Integers, columns: Sequence[tuple[str, K
     return Block(arrays, len(borders) - 1, int(borders[-1]), beyond)
 
 
-def _head(block: Bytes, at: Integers, columns: Sequence[tuple[str, Kind]]) -> tuple[list[npt.NDArray[Any]], int]:
-    """Read the columns of fixed width that come first, all at once; none of them if there is a null."""
+def _head(
+    block: Bytes, borders: Integers, columns: Sequence[tuple[str, Kind]], *, skip: int, nulls: bool
+) -> tuple[Integers, list[npt.NDArray[Any]], int]:
+    """Read the columns of fixed width that come first, all at once.
+
+    Where a length is another one, there is a null, and none of them is read; or, if there are *nulls* in no row, no
+    row begins here, though its first bytes look like it.
+    """
     fixed = list(itertools.takewhile(bool, (kind.value for _, kind in columns)))
     fields = [part for number, value in enumerate(fixed) for part in ((f"n{number}", ">i4"), (f"v{number}", value))]
     layout = np.dtype(fields)
-    if not fixed or not len(at):
-        return [], 0
-    head = _gather(block, at, layout)
+    if not fixed or len(borders) < 2:
+        return borders, [], 0
+    head = _gather(block, borders[:-1] + skip, layout)
+    whole = np.ones(len(head), np.bool_)
     for number, value in enumerate(fixed):
-        if not (head[f"n{number}"] == np.dtype(value).itemsize).all():
-            return [], 0
-    return [head[f"v{number}"] for number in range(len(fixed))], layout.itemsize
+        whole &= head[f"n{number}"] == np.dtype(value).itemsize
+    if not whole.all():
+        if nulls:
+            return borders, [], 0
+        borders, head = borders[np.append(whole, True)], head[whole]
+    return borders, [head[f"v{number}"] for number in range(len(fixed))], layout.itemsize
 
 
 def _gather(block: Bytes, at: Integers, layout: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -307,7 +332,7 @@ def _slices(kind: pa.DataType) -> Callable[[Any, Mask], tuple[pa.Array, int]]:
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(block)]
         pieces = pa.Array.from_buffers(kind, 2 * len(begins), buffers)
         wanted = pa.array(np.arange(0, 2 * len(begins), 2), mask=_mask(null))
-        return pieces.take(wanted), 0
+        return pc.take(pieces, wanted, boundscheck=False, memory_pool=_POOL), 0
 
     return slices
 
