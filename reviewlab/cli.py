@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Coroutine
@@ -72,13 +73,15 @@ def demo(
 def open_lab(
     port: Annotated[int, typer.Option(help="Where JupyterLab listens.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+    folder: Annotated[Path | None, typer.Option(help="Where copies of the notebooks go; else your documents.")] = None,
+    datadir: Annotated[Path | None, typer.Option("--data", help="Where a private PostgreSQL keeps its data.")] = None,
 ) -> None:
     """Open JupyterLab on the notebooks; without a configured database with a private one, whose data stay."""
-    folder = demonstration.working_folder()
+    folder = demonstration.working_folder(folder)
     if opening.is_configured():
         _jupyterlab(folder, os.environ, port, browser=browser)
         return
-    datadir = default_datadir()
+    datadir = datadir or default_datadir()
     with Server(datadir) as server:
         settings = load_settings(server.dsn)
         _run(opening.fill(settings))
@@ -159,12 +162,16 @@ def _jupyterlab(folder: Path, environment: Any, port: int, *, browser: bool) -> 
     if shutil.which("jupyter-lab") is None and not (Path(sys.executable).parent / "jupyter-lab").exists():
         raise ReviewLabError("JupyterLab is not installed: pip install 'reviewlab[jupyter]'")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", f"--port={port}"]
+    command.append(f"--LabApp.default_url=/lab/tree/{demonstration.FIRST}")
     if os.name == "posix" and os.geteuid() == 0:
         command.append("--allow-root")
     if not browser:
         command.append("--no-browser")
     # a child process: the private server lives as long as this one
-    subprocess.run(command, env=dict(environment), check=False)
+    with subprocess.Popen(command, env=dict(environment)) as jupyter:
+        # Ctrl-C reaches JupyterLab too, which asks whether it is meant
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: jupyter.terminate())
 
 
 if __name__ == "__main__":

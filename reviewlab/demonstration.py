@@ -23,16 +23,16 @@ def notebooks() -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.with_name("notebooks")
 
 
-def working_folder() -> Path:
-    """Where to work on the notebooks: in the repository there, else on a copy in the user's documents."""
-    source = notebooks()
-    if source.parent != Path(__file__).parent:
-        return source
-    target = user_documents_path() / "reviewlab"
-    target.mkdir(parents=True, exist_ok=True)
-    for notebook in source.glob("*.ipynb"):
-        if not (target / notebook.name).exists():
-            shutil.copy(notebook, target)
+def working_folder(folder: Path | None = None) -> Path:
+    """Copy the notebooks that are not there yet to *folder*, else to the user's documents, to be worked on there."""
+    target = (folder or user_documents_path() / "reviewlab").absolute()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for notebook in notebooks().glob("*.ipynb"):
+            if not (target / notebook.name).exists():
+                shutil.copy(notebook, target)
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written: {error.strerror}") from None
     return target
 
 
