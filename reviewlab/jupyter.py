@@ -9,7 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Coroutine
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reviewlab.errors import ConfigError, WrongLoopError
 
@@ -91,6 +91,25 @@ def in_kernel() -> bool:
     """Whether this process is a Jupyter kernel."""
     shell = sys.modules.get("IPython")
     return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
+
+
+def show_alt_texts() -> None:
+    """Have this kernel show each chart of `reviewlab.charts` with its alt text; other figures stay as they are."""
+    formatter = sys.modules["IPython"].get_ipython().display_formatter
+
+    def with_alt_text(figure: Any) -> Any:
+        charts: Any = sys.modules.get("reviewlab.charts")
+        try:
+            text = charts.alt_text(figure) if charts else None
+        except ValueError:  # not drawn here
+            text = None
+        image = text and formatter.formatters["image/png"](figure)
+        if not image:
+            return {}
+        data, size = image if isinstance(image, tuple) else (image, {})
+        return charts.alt.bundle(data, text, width=size.get("width"))
+
+    formatter.mimebundle_formatter.for_type_by_name("matplotlib.figure", "Figure", with_alt_text)
 
 
 def enable_nested() -> str:

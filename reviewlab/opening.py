@@ -159,6 +159,7 @@ async def init(settings: Settings) -> None:
 async def _open(settings: Settings, *, write: bool, server: Server | None = None) -> ReviewLab:
     if jupyter.in_kernel():
         jupyter.make_interruptible()
+        jupyter.show_alt_texts()
     database = await Database.open(settings, write=write)
     try:
         return ReviewLab(database, await facts.find_facts(database), server=server)

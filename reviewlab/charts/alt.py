@@ -20,13 +20,27 @@ class Shown:
         self.png, self.text = png, text
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """Give Jupyter HTML first: nbconvert and JupyterLab keep its alt text, not that of an image."""
-        image, text = base64.b64encode(self.png).decode("ascii"), html.escape(self.text)
-        page = (
-            f'<figure style="margin:0"><img alt="{text}" style="max-width:100%" '
-            f'src="data:image/png;base64,{image}"></figure>'
-        )
-        return {"text/html": page, "image/png": image, "text/plain": self.text}
+        return bundle(base64.b64encode(self.png).decode("ascii"), self.text)
+
+
+def bundle(image: str, text: str, *, width: int | None = None) -> dict[str, str]:
+    """Give Jupyter HTML first: nbconvert and JupyterLab keep its alt text, not that of an image.
+
+    Parameters
+    ----------
+    image : str
+        A PNG in base64.
+    text : str
+        What it shows.
+    width : int, optional
+        In CSS pixels, where that is not the width of the image.
+    """
+    size = "" if width is None else f' width="{width}"'
+    page = (
+        f'<figure style="margin:0"><img alt="{html.escape(text)}" style="max-width:100%"{size} '
+        f'src="data:image/png;base64,{image}"></figure>'
+    )
+    return {"text/html": page, "image/png": image, "text/plain": text}
 
 
 def alt_text(chart: Axes | Figure) -> str:
