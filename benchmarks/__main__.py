@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks import data, latency
+from benchmarks import data, latency, memory
 from benchmarks.cases import CASES, Case
 from benchmarks.measure import measure
 from reviewlab.server import Server
@@ -25,7 +25,7 @@ Rows = dict[str, list[dict[str, float]]]
 async def main() -> None:
     """Measure the cases that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("case", nargs="*", choices=[[], *CASES, "latency"], default=[])
+    parser.add_argument("case", nargs="*", choices=[[], *CASES, "latency", "memory"], default=[])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, help="fewer rows, for a trial")
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -35,12 +35,16 @@ async def main() -> None:
     with Server() as server:
         warm = await data.make(server, "warm", 1_000)
         assert warm is not None
-        for name in asked.case or [*CASES, "latency"]:
+        for name in asked.case or [*CASES, "latency", "memory"]:
             if name == "latency":
                 dsn = server.dsn_for("full_rows")
                 if "full_rows" not in (asked.case or CASES):
                     await data.make(server, "full_rows", asked.rows or 1_000_000)
                 parts.append(latency_table(await latency.compare(dsn, rounds=6 * asked.rounds + 1)))
+                continue
+            if name == "memory":
+                parts.append(await memory_table(server, warm, asked.rows))
+                print(parts[-1])
                 continue
             case = CASES[name]
             dsn_or_none = await data.make(server, case.table, asked.rows or case.rows)
@@ -118,6 +122,24 @@ def latency_table(rows: list[dict[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     lines += [f"| {r['what']} | {r['ours']:.2f} | {r['bare']:.2f} | {r['ratio']:.2f} | {r['target']} |" for r in rows]
+    return "\n".join(lines)
+
+
+async def memory_table(server: Server, warm: str, rows: int | None) -> str:
+    """What a stream takes, as a table."""
+    lines = [
+        "## Memory of what goes through a table",
+        "",
+        "| what | table | rows | MB above the start | to reach |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, whole in memory.TABLES.items():
+        dsn = await data.make(server, name, min(whole, rows or whole))
+        assert dsn is not None
+        for how in memory.WAYS:
+            result = memory.measure(how, dsn, warm)
+            limit = f"at most {memory.LIMITS[how]}" if how in memory.LIMITS else "bounded"
+            lines.append(f"| {how} | {name} | {result['rows']:,} | {result['added']:.0f} | {limit} |")
     return "\n".join(lines)
 
 

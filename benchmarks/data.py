@@ -22,6 +22,11 @@ insert into reviews
 select gen_random_uuid(), 'fine', null, 1 + (i * 31::int8 % 5)::int, '2015-01-01'::timestamp + i * interval '97 seconds'
 from generate_series(1, {rows}) i
 """
+LONG = """
+insert into reviews
+select gen_random_uuid(), repeat(md5(i::text), 32768), null, 1 + i % 5, '2024-01-01'::timestamp + i * interval '1 hour'
+from generate_series(1, {rows}) i
+"""
 AGAIN = """
 insert into reviews
 select gen_random_uuid(), public_review, private_review, rating, submitted_at from reviews, generate_series(2, 7)
@@ -33,15 +38,19 @@ async def make(server: Server, name: str, rows: int) -> str | None:
     if name == "korean" and not REAL.exists():
         return None
     admin = await asyncpg.connect(server.dsn)
-    await admin.execute(f"create database {name}")
-    await admin.close()
     dsn = server.dsn_for(name)
+    try:
+        await admin.execute(f"create database {name}")
+    except asyncpg.DuplicateDatabaseError:  # an earlier case has made it
+        return dsn
+    finally:
+        await admin.close()
     await opening.init(load_settings(dsn))
     if name == "korean":
         await _load_real(dsn)
     connection = await asyncpg.connect(dsn)
     if name != "korean":
-        await connection.execute((NARROW if name == "narrow" else FULL).format(rows=rows))
+        await connection.execute({"narrow": NARROW, "long_texts": LONG}.get(name, FULL).format(rows=rows))
     elif rows >= 1_000_000:
         await connection.execute(AGAIN)
     await connection.execute("vacuum (analyze, freeze) reviews")

@@ -11,10 +11,13 @@ import pandas as pd
 
 import reviewlab as rl
 from benchmarks import data
+from benchmarks.cases import FULL
+from benchmarks.roads import query, same
 from reviewlab import queries
 from reviewlab.server import Server
 
-THOUSAND = "select review_id, public_review, private_review, rating, submitted_at from reviews limit 1000"
+THOUSAND = f"{query(FULL, text_ids=False)} limit 1000"
+AS_TEXT = f"{query(FULL, text_ids=True)} limit 1000"
 
 
 async def compare(dsn: str, *, rounds: int) -> list[dict[str, Any]]:
@@ -31,10 +34,7 @@ async def compare(dsn: str, *, rounds: int) -> list[dict[str, Any]]:
         counts = queries.load("rating_counts").numbered
 
         async def frame_of_rows() -> pd.DataFrame:
-            rows = await pool.fetch(THOUSAND)
-            return pd.DataFrame(
-                rows, columns=["review_id", "public_review", "private_review", "rating", "submitted_at"]
-            )
+            return same(pd.DataFrame(await pool.fetch(AS_TEXT), columns=FULL))
 
         async def in_transaction() -> Any:
             async with pool.acquire() as connection, connection.transaction(readonly=True):

@@ -105,6 +105,7 @@ async def receive(
     decimal: Decimals = "float",
     meter: Meter | None = None,
     on_block: Callable[[Result], Awaitable[None]] | None = None,
+    block_size: int = BLOCK_SIZE,
 ) -> Result:
     """Run a reading statement on a connection in a transaction; arguments as those of `fetch`.
 
@@ -125,7 +126,8 @@ async def receive(
     columns = sorted(zip(names, kinds, strict=True), key=lambda column: not column[1].value)
     # in our own statements what comes first has no nulls; in others it needs a marker, which costs the server a tenth
     result = Result(columns, names, marked=not (statement.columns and columns[0][1].value))
-    receiver = Receiver(result, meter, on_block=None if on_block is None else lambda: on_block(result))
+    grown = None if on_block is None else lambda: on_block(result)
+    receiver = Receiver(result, meter, on_block=grown, block_size=block_size)
     try:
         status = await connection.copy_from_query(
             _arranged(text, result),

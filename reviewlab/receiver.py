@@ -20,7 +20,6 @@ SMALL = 256 << 10
 """Below this a block is decoded at once: a thread would take longer to wake up."""
 
 _ROOM = 64 << 10  # in front of a block, for the row that its predecessor cut
-_CAPACITY = _ROOM + BLOCK_SIZE + SMALL
 _DECODERS = ThreadPoolExecutor(2, thread_name_prefix="reviewlab-decode")
 
 
@@ -112,10 +111,17 @@ class Receiver:
     meter : Meter
     on_block : async callable, optional
         Awaited after each block; the socket waits meanwhile.
+    block_size : int
+        Bytes of a block.
     """
 
     def __init__(
-        self, result: Result, meter: Meter | None = None, *, on_block: Callable[[], Awaitable[None]] | None = None
+        self,
+        result: Result,
+        meter: Meter | None = None,
+        *,
+        on_block: Callable[[], Awaitable[None]] | None = None,
+        block_size: int = BLOCK_SIZE,
     ) -> None:
         self.result = result
         self.meter = meter or Meter()
@@ -123,7 +129,7 @@ class Receiver:
         self._header = bytearray()
         self._buffer, self._spare = bytearray(), bytearray()
         self._begin = self._end = _ROOM
-        self._enough = BLOCK_SIZE
+        self._block_size = self._enough = block_size
         self._decoding: asyncio.Future[wire.Block] | None = None
         self._decoded: tuple[bytearray, int, int] = (bytearray(), 0, 0)
 
@@ -162,7 +168,7 @@ class Receiver:
         await self._collect()
         self._decoded = (self._buffer, self._begin, self._end)
         self._decoding = self._decode(final=False)
-        self._buffer, self._spare = self._spare or bytearray(_CAPACITY), bytearray()
+        self._buffer, self._spare = self._spare or bytearray(_ROOM + self._block_size + SMALL), bytearray()
         self._begin = self._end = _ROOM
 
     async def _collect(self) -> None:
@@ -182,9 +188,9 @@ class Receiver:
             self._end += _ROOM + len(rest) - self._begin
             self._begin = _ROOM
         # a block that holds no whole row is not decoded again before there is twice as much of it
-        self._enough = BLOCK_SIZE if block.n_rows else 2 * len(rest)
+        self._enough = self._block_size if block.n_rows else 2 * len(rest)
         rest.release()
-        if len(old) <= 2 * BLOCK_SIZE:
+        if len(old) <= 2 * self._block_size:
             self._spare = old
         await self._keep(block)
 

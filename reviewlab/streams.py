@@ -16,6 +16,9 @@ from reviewlab.frames import receive, warn_of_lost_values
 from reviewlab.queries import Statement
 from reviewlab.receiver import Meter, Result, in_thread
 
+BATCH_SIZE = 2 << 20
+"""Bytes of a batch on the wire; several are in memory at once, at different stages."""
+
 ROW_GROUP = 100_000
 
 
@@ -62,7 +65,9 @@ async def open_stream(
                     delivered += batch.num_rows
                 deadline.reschedule(loop.time() + timeout)
 
-            result = await receive(connection, statement, values, timeout=0, meter=meter, on_block=hand_over)
+            result = await receive(
+                connection, statement, values, timeout=0, meter=meter, on_block=hand_over, block_size=BATCH_SIZE
+            )
             if not result.n_rows:
                 await batches.put((result.table(), result))
         warn_of_lost_values(result.beyond)
@@ -115,7 +120,9 @@ async def write_parquet(batches: AsyncIterator[tuple[pa.Table, Result]], path: s
             waiting.append(table)
             n_rows += table.num_rows
             if writer is None:
-                writer = parquet.ParquetWriter(part, table.schema)
+                writer = parquet.ParquetWriter(
+                    part, table.schema, use_dictionary=["rating"]
+                )  # texts and ids hardly repeat
             if sum(item.num_rows for item in waiting) >= ROW_GROUP:
                 await in_thread(writer.write_table, pa.concat_tables(waiting))
                 waiting = []

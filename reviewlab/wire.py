@@ -33,6 +33,8 @@ _EPOCH = 946_684_800_000_000  # microseconds from 1970 to 2000, where PostgreSQL
 _DAY = 86_400_000_000
 _POOL = pa.system_memory_pool()  # the other pools take huge pages, and wait for each to be cleared: twice the time
 _LARGEST = np.iinfo(np.int64).max
+_NONE: Integers = np.zeros(0, np.int64)
+_PIECE = 512 << 10  # bytes looked through at once: their mask stays in the cache, and takes no new memory
 
 
 class DamagedError(Exception):
@@ -139,7 +141,10 @@ def _find_rows(block: Bytes, prefix: bytes, *, final: bool) -> Integers:
     """Find the prefix by one byte of it that no text holds (FE), or hardly any (a control character)."""
     size = len(block) - SLACK
     anchor = 6 if len(prefix) == _MARK.size else 5
-    at = np.flatnonzero(block[:size] == prefix[anchor]) - anchor
+    pieces = [
+        np.flatnonzero(block[at : min(at + _PIECE, size)] == prefix[anchor]) + at for at in range(0, size, _PIECE)
+    ]
+    at = np.concatenate([_NONE, *pieces]) - anchor
     at = at[(at >= 0) & (at <= size - len(prefix))]
     places = np.ndarray((len(block) - 7,), "<u8", block, strides=(1,))
     mask = (1 << 8 * len(prefix)) - 1

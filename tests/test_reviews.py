@@ -6,7 +6,7 @@ from datetime import date, datetime
 import pandas as pd
 import pytest
 
-from reviewlab import connect
+from reviewlab import connect, wire
 from reviewlab.errors import ResultTooLargeError, SchemaError
 
 COLUMNS = {
@@ -420,3 +420,33 @@ async def test_the_repr_tells_about_the_connection_without_asking_again(lab):
 
     assert "PostgreSQL 18" in repr(lab)
     assert "read-only" in lab._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ["review_id", "rating", "public_review"],
+        ["rating", "public_review"],
+        ["rating", "review_id", "private_review"],
+        ["submitted_at", "rating", "public_review"],
+        ["review_id", "submitted_at", "rating", "public_review", "private_review"],
+    ],
+)
+async def test_rows_that_look_like_the_beginning_of_others_are_read_in_one_go(lab, execute, monkeypatch, columns):
+    """
+    A rating as large as the number of columns, before a text as long as an id: the same bytes begin each row.
+    """
+    await execute(
+        "insert into reviews select gen_random_uuid(), repeat(chr(1 + i % 20), case i % 3 when 0 then 16 else i end % 40),"
+        " case when i % 2 = 0 then repeat(chr(16), i % 18) end, 1 + i % 5, timestamp '2024-01-01' + i * interval '1 s'"
+        " from generate_series(1, 5000) i"
+    )
+    walked = []
+    walk = wire._walk_rows
+    monkeypatch.setattr(wire, "_walk_rows", lambda *given, **named: walked.append(given) or walk(*given, **named))
+
+    frame = await lab.reviews(columns=columns, include_private=True, order_by="submitted_at")
+
+    exact = await lab.sql(f"select {', '.join(columns)} from reviews order by submitted_at")
+    pd.testing.assert_frame_equal(frame, exact, check_dtype=False)
+    assert not walked

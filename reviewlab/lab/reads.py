@@ -132,7 +132,7 @@ class Reads(Base):
                     ...
 
         Leaving early gives the connection back.  The arguments are those of `reviews`; the batches are frames as it
-        returns them, of at most *batch_rows* rows and some 4 MB.
+        returns them, of at most *batch_rows* rows and some 2 MB.
 
         Raises
         ------
