@@ -437,7 +437,8 @@ async def test_rows_that_look_like_the_beginning_of_others_are_read_in_one_go(la
     A rating as large as the number of columns, before a text as long as an id: the same bytes begin each row.
     """
     await execute(
-        "insert into reviews select gen_random_uuid(), repeat(chr(1 + i % 20), case i % 3 when 0 then 16 else i end % 40),"
+        "insert into reviews select gen_random_uuid(),"
+        " repeat(chr(1 + i % 20), case i % 3 when 0 then 16 else i % 40 end),"
         " case when i % 2 = 0 then repeat(chr(16), i % 18) end, 1 + i % 5, timestamp '2024-01-01' + i * interval '1 s'"
         " from generate_series(1, 5000) i"
     )
