@@ -1,12 +1,13 @@
 """Reviews as frames: which ones, in which columns, of which moment."""
 
 import asyncio
+import threading
 from datetime import date, datetime
 
 import pandas as pd
 import pytest
 
-from reviewlab import connect, wire
+from reviewlab import connect, frames, receiver, wire
 from reviewlab.errors import ResultTooLargeError, SchemaError
 
 COLUMNS = {
@@ -451,3 +452,33 @@ async def test_rows_that_look_like_the_beginning_of_others_are_read_in_one_go(la
     exact = await lab.sql(f"select {', '.join(columns)} from reviews order by submitted_at")
     pd.testing.assert_frame_equal(frame, exact, check_dtype=False)
     assert not walked
+
+
+async def test_the_loop_is_left_to_others_while_rows_are_decoded(lab, execute, monkeypatch):
+    """
+    A notebook's widgets answer during a long read.
+    """
+    await execute(
+        "insert into reviews select gen_random_uuid(), repeat('text ', 50), null, 1 + i % 5, '2024-01-01'"
+        " from generate_series(1, 60000) i"
+    )
+    decoded, framed = [], []
+    decode, to_frame = wire.decode, frames.to_frame
+
+    def note_decode(block, *given, **named):
+        decoded.append((len(block), threading.current_thread()))
+        return decode(block, *given, **named)
+
+    def note_frame(*given, **named):
+        framed.append(threading.current_thread())
+        return to_frame(*given, **named)
+
+    monkeypatch.setattr(wire, "decode", note_decode)
+    monkeypatch.setattr(frames, "to_frame", note_frame)
+
+    frame = await lab.reviews(parallel=1)
+
+    large = {thread for size, thread in decoded if size > receiver.SMALL}
+    assert len(frame) == 60_000
+    assert len(decoded) >= 3
+    assert threading.main_thread() not in large | set(framed)
