@@ -115,9 +115,14 @@ def decode(block: Bytes, columns: Sequence[tuple[str, Kind]], *, final: bool, ma
     DamagedError
         If the bytes are not rows of these columns.
     """
-    skip = _MARK.size if marked else 2
+    skip, prefix = _MARK.size if marked else 2, _prefix(columns, marked=marked)
+    widths = [4 + np.dtype(kind.value).itemsize for _, kind in columns if kind.value]
     try:
-        borders = _find_rows(block, _prefix(columns, marked=marked), final=final)
+        borders = _NONE
+        if len(widths) == len(columns):
+            borders = _even_rows(block, prefix, skip + sum(widths), final=final)
+        if not len(borders):
+            borders = _find_rows(block, prefix, final=final)
         return _decode_rows(block, borders, columns, skip=skip, nulls=marked)
     except (DamagedError, IndexError):
         borders = _walk_rows(block[: len(block) - SLACK], len(columns) + marked, final=final)
@@ -137,6 +142,15 @@ def _prefix(columns: Sequence[tuple[str, Kind]], *, marked: bool) -> bytes:
     return struct.pack(">hi", len(columns), np.dtype(columns[0][1].value).itemsize)
 
 
+def _even_rows(block: Bytes, prefix: bytes, size: int, *, final: bool) -> Integers:
+    """Take all rows to be of one size; there are none if they do not begin as they should."""
+    whole = len(block) - SLACK
+    if final and whole % size:
+        return _NONE
+    borders = np.arange(0, whole + 1, size)
+    return borders if _begins(block, borders[:-1], prefix).all() else _NONE
+
+
 def _find_rows(block: Bytes, prefix: bytes, *, final: bool) -> Integers:
     """Find the prefix by one byte of it that no text holds (FE), or hardly any (a control character)."""
     size = len(block) - SLACK
@@ -146,10 +160,15 @@ def _find_rows(block: Bytes, prefix: bytes, *, final: bool) -> Integers:
     ]
     at = np.concatenate([_NONE, *pieces]) - anchor
     at = at[(at >= 0) & (at <= size - len(prefix))]
-    places = np.ndarray((len(block) - 7,), "<u8", block, strides=(1,))
-    mask = (1 << 8 * len(prefix)) - 1
-    at = at[places[at] & mask == int.from_bytes(prefix, "little")]
+    at = at[_begins(block, at, prefix)]
     return np.append(at, size) if final else at
+
+
+def _begins(block: Bytes, at: Integers, prefix: bytes) -> Mask:
+    """Tell at which places the prefix stands."""
+    places = np.ndarray((len(block) - 7,), "<u8", block, strides=(1,))
+    found: Mask = places[at] & ((1 << 8 * len(prefix)) - 1) == int.from_bytes(prefix, "little")
+    return found
 
 
 def _walk_rows(block: Bytes, n_fields: int, *, final: bool) -> Integers:
