@@ -27,7 +27,7 @@ lint: setup
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 test: setup lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 gallery: setup
 	$(BIN)/python docs/gallery.py

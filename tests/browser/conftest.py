@@ -1,44 +1,25 @@
 """One JupyterLab, as ``reviewlab lab`` opens it for the first time, and one Chromium for all tests of this folder."""
 
 import asyncio
-import json
 import os
 import re
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 import httpx
-import psutil
 import pytest
 import pytest_asyncio
+from lab_process import JupyterLab, started_lab
 from notebook_page import NotebookPage
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "browser"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = {"fetchNews": "false", "checkForUpdates": False}
-"""Settings without which JupyterLab asks about news of itself, and the network for updates."""
-
-
-@dataclass(frozen=True)
-class JupyterLab:
-    """A running one."""
-
-    url: str
-    token: str
-    folder: Path
-    dsn: str
-    process: subprocess.Popen[bytes]
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -52,48 +33,37 @@ def home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def environment(home: Path) -> dict[str, str]:
     """An environment without a database, a proxy or a setting of the user's."""
-    ours = re.compile(r"PG|REVIEWLAB_|DATABASE_URL|JUPYTER|IPYTHON|XDG_|PYTEST|PYTHONWARNINGS|.*proxy", re.IGNORECASE)
+    ours = re.compile("PG|REVIEWLAB|DATABASE_URL|JUPYTER|IPYTHON|XDG|PYTEST|PYTHONWARN|MPL|.*proxy", re.IGNORECASE)
     kept = {name: value for name, value in os.environ.items() if not ours.match(name)}
-    token = secrets.token_hex(16)
-    return kept | {"HOME": str(home), "JUPYTER_TOKEN": token, "JUPYTER_PLATFORM_DIRS": "0", "MPLBACKEND": ""}
+    return kept | {"HOME": str(home), "JUPYTER_TOKEN": secrets.token_hex(16)}
 
 
 @pytest.fixture(scope="session")
-def jupyterlab(home: Path, environment: dict[str, str]) -> Iterator[JupyterLab]:
+def program() -> str:
+    """Chromium; nothing here runs without it, and says so."""
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        pytest.skip("BROWSER TESTS DID NOT RUN: there is no Chromium; apt-get install chromium")
+    return found
+
+
+@pytest.fixture(scope="session")
+def jupyterlab(program: str, home: Path, environment: dict[str, str]) -> Iterator[JupyterLab]:
     """JupyterLab on copies of the notebooks and a private PostgreSQL, as ``make lab`` opens it."""
-    settings = home / ".jupyter" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     began = time.monotonic()
-    command = [sys.executable, "-m", "reviewlab.cli", "lab", "--no-browser", f"--port={port}"]
-    command += [f"--folder={home / 'notebooks'}", f"--data={home / 'pg'}"]
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
-    try:
-        url, token = f"http://127.0.0.1:{port}", environment["JUPYTER_TOKEN"]
-        _wait_for(url, process, home / "log")
+    with started_lab(home, environment) as lab:
         print(f"figure: JupyterLab answered {time.monotonic() - began:.1f} s after `reviewlab lab`, with new data")
-        children = psutil.Process(process.pid).children()
-        dsn = next(child.environ()["DATABASE_URL"] for child in children if "jupyterlab" in child.cmdline())
-        yield JupyterLab(url, token, home / "notebooks", dsn, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        yield lab
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(program: str) -> AsyncIterator[Browser]:
     """A browser that knows no other machine than this one."""
-    if CHROMIUM is None:
-        pytest.skip("BROWSER TESTS SKIPPED: there is no Chromium; apt-get install chromium")
     arguments = ["--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        browser = await playwright.chromium.launch(executable_path=program, args=arguments)
         yield browser
         await browser.close()
 
@@ -170,14 +140,3 @@ def until() -> Callable[..., Awaitable[float]]:
         return time.monotonic() - began
 
     return wait
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    began = time.monotonic()
-    while process.poll() is None and time.monotonic() - began < 90:
-        try:
-            if httpx.get(f"{url}/login", timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
