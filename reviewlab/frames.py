@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from asyncpg.protocol import NO_TIMEOUT
 
 from reviewlab import arrays, wire
 from reviewlab.database import CLIENT_GRACE, Reader
@@ -25,9 +26,6 @@ NULLABLE = {
     pa.int32(): pd.Int32Dtype(),
     pa.int64(): pd.Int64Dtype(),
 }
-NO_LIMIT = 1e9
-"""Seconds; asyncpg takes None for its own limit."""
-
 Decimals = Literal["float", "exact"]
 _WRITES = frozenset(
     ("insert", "update", "delete", "merge", "truncate", "create", "drop", "alter", "copy", "call", "do", "grant")
@@ -128,16 +126,18 @@ async def receive(
     result = Result(columns, names, marked=not (statement.columns and columns[0][1].value))
     grown = None if on_block is None else lambda: on_block(result)
     receiver = Receiver(result, meter, on_block=grown, block_size=block_size)
-    try:
-        status = await connection.copy_from_query(
-            _arranged(text, result),
-            output=receiver,
-            format="binary",
-            timeout=NO_LIMIT if timeout == 0 else None if timeout is None else timeout + CLIENT_GRACE,
-        )
-    except asyncio.CancelledError as error:
-        abandoned(connection, error)  # at once: others may await before the transaction ends
-        raise
+    async with asyncio.timeout(timeout + CLIENT_GRACE if timeout else None):
+        try:
+            status = await connection.copy_from_query(
+                _arranged(text, result),
+                output=receiver,
+                format="binary",
+                # asyncpg's own limit costs a task for every few rows, which is a sixth of the whole
+                timeout=None if timeout is None else NO_TIMEOUT,
+            )
+        except asyncio.CancelledError as error:
+            abandoned(connection, error)  # at once: others may await before the transaction ends
+            raise
     await receiver.finish()
     if status != f"COPY {result.n_rows}":
         raise ConnectionLostError(f"{statement.doing}: the result arrived damaged; nothing was kept of it")

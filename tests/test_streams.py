@@ -20,6 +20,16 @@ async def many(execute):
 
 
 async def in_transaction(fetch) -> int:
+    """How many other backends are at work, when those whose connection was cut have had time to notice."""
+    for _ in range(50):
+        n = await _at_work(fetch)
+        if n == 0:
+            break
+        await asyncio.sleep(0.1)
+    return n
+
+
+async def _at_work(fetch) -> int:
     return (
         await fetch(
             "select count(*) as n from pg_stat_activity where datname = current_database()"
