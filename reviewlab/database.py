@@ -9,7 +9,7 @@ import time
 import warnings
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import asyncpg
@@ -28,7 +28,7 @@ from reviewlab.errors import (
     WrongLoopError,
 )
 from reviewlab.settings import Settings
-from reviewlab.transactions import DRIVER_ERRORS, READ_ONLY, commit, preamble, roll_back, stopped
+from reviewlab.transactions import DRIVER_ERRORS, READ_ONLY, commit, cut, preamble, roll_back, stopped
 from reviewlab.transactions import READ_WRITE as READ_WRITE
 from reviewlab.translation import translating
 
@@ -64,6 +64,9 @@ class Database:
         self._pid = os.getpid()
         self._checks_client = True
         self._holders: dict[int, tuple[str, float]] = {}
+        self.apart = asyncio.Semaphore(settings.max_connections)
+        self.lent: set[asyncpg.Connection] = set()
+        """Connections outside the pool that are in use, and how many more may be."""
         self._expire_now()
         self._pool: asyncpg.Pool | None = asyncpg.create_pool(
             min_size=0,
@@ -111,7 +114,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, *, doing: str, timeout: float | None = None, begin: str = READ_ONLY, key: Any = None
+        self,
+        *,
+        doing: str,
+        timeout: float | None = None,
+        begin: str = READ_ONLY,
+        key: Any = None,
+        acquire: Callable[..., AbstractAsyncContextManager[Any]] | None = None,
     ) -> AsyncIterator[Any]:
         """Lend a connection inside a transaction, committed at the end, rolled back on an error.
 
@@ -128,6 +137,8 @@ class Database:
             `READ_ONLY`, `READ_WRITE`, or another way to begin.
         key : object, optional
             What to look for in the table if it remains unknown whether a write happened.
+        acquire : callable, optional
+            What lends the connection, perhaps in a transaction already; called as `acquire`, which it is if left out.
 
         Raises
         ------
@@ -138,7 +149,8 @@ class Database:
         limit = self.settings.statement_timeout if timeout is None else timeout
         reading, committed, began, n_cancelled = begin == READ_ONLY, False, time.monotonic(), _n_cancelled()
         try:
-            async with self.acquire(doing, outcome="" if reading else "nothing was written") as connection:
+            acquire = acquire or self.acquire
+            async with acquire(doing, outcome="" if reading else "nothing was written") as connection:
                 try:
                     await self._begin(connection, begin, limit)
                     yield connection
@@ -189,6 +201,8 @@ class Database:
                 await pool.close()
         except DRIVER_ERRORS:
             pool.terminate()
+        for connection in tuple(self.lent):
+            cut(connection)
 
     @property
     def n_free(self) -> int:
@@ -227,6 +241,7 @@ class Database:
     async def _begin(self, connection: Any, begin: str, limit: float) -> None:
         """One round trip.  A connection that was idle and does not answer now has been cut unseen."""
         patience = self.settings.acquire_timeout if self.pooler else self.settings.host_timeout
+        begin = "" if connection.is_in_transaction() else begin
         checks = self._checks_client and not self.pooler and connection.get_server_version().major >= 14
         try:
             await connection.execute(preamble(self.settings, begin, limit, checks_client=checks), timeout=patience)

@@ -16,6 +16,8 @@ READ_ONLY = "begin isolation level repeatable read read only"
 READ_WRITE = "begin"
 """How a write begins: not as READ WRITE, which would overrule a server that was made read-only."""
 
+REPEATABLE_READ = "default_transaction_isolation = 'repeatable read'"
+
 CANCEL_GRACE = 1.0
 """Seconds to end a cancelled statement in peace; then its connection is cut, and the server notices."""
 
@@ -42,13 +44,25 @@ def preamble(settings: Settings, begin: str, limit: float, *, checks_client: boo
     checks_client : bool
         Whether the server shall end a statement whose client is gone: PostgreSQL 14 and newer can.
     """
-    parts = [begin, f"set local statement_timeout = {int(limit * 1000)}", "set local timezone = 'UTC'"]
+    limits = assignments(settings, limit)
+    if checks_client:
+        limits.append(f"client_connection_check_interval = '{CLIENT_CHECK}'")
+    return "; ".join([begin, *(f"set local {each}" for each in limits)])
+
+
+def session_preamble(settings: Settings, *, write: bool) -> str:
+    """Return what sets the same for a whole session, for a connection that no pooler shares and nobody uses after."""
+    reading = () if write else ("default_transaction_read_only = on", REPEATABLE_READ)
+    return "; ".join(f"set {each}" for each in (*assignments(settings, settings.statement_timeout), *reading))
+
+
+def assignments(settings: Settings, limit: float) -> list[str]:
+    """Return what SET sets for every transaction of reviewlab; *limit* in seconds, 0 for none."""
+    parts = [f"statement_timeout = {int(limit * 1000)}", "timezone = 'UTC'"]
     if settings.db_schema is not None:
         name = settings.db_schema.replace('"', '""')
-        parts.append(f'set local search_path = "{name}", public')
-    if checks_client:
-        parts.append(f"set local client_connection_check_interval = '{CLIENT_CHECK}'")
-    return "; ".join(parts)
+        parts.append(f'search_path = "{name}", public')
+    return parts
 
 
 async def roll_back(connection: Any, error: BaseException, *, command: str = "rollback") -> None:

@@ -35,6 +35,7 @@ _ENDED = {
     "57P03": "the server is starting, stopping or recovering",
 }
 _MESSAGE_SIZE = 200
+_CLOSED = re.compile(r"connection (is|was|has been)|pool is")
 _ARGUMENT = re.compile(r"invalid input for query argument (\$\d+)")
 
 
@@ -93,7 +94,7 @@ def translate(error: Exception, *, doing: str, where: str, outcome: str = "") ->
             f"{doing}: {where} did not answer within the time limit, so the connection was given up{tail}; "
             "the server or the network stands still, or the limit is too short"
         )
-    if origin != "asyncpg":
+    if origin != "asyncpg" or (isinstance(error, ValueError | TypeError) and _is_refusal(error)):
         return None
     if isinstance(error, asyncpg.DataError | UnicodeEncodeError):
         number = re.search(r"\$\d+", str(error))
@@ -106,6 +107,8 @@ def translate(error: Exception, *, doing: str, where: str, outcome: str = "") ->
         return ConnectionLostError(f"{lost} ({type(error).__name__}){tail}")
     if isinstance(error, asyncpg.InterfaceError) and "another operation" in str(error):
         return QueryError(f"{doing}: a connection does one thing at a time; give each task a connection of its own")
+    if isinstance(error, asyncpg.InterfaceError) and not _CLOSED.search(str(error)):
+        return QueryError(f"{doing}: {str(error).splitlines()[0]}")  # a misuse of the driver, which a lent one allows
     if isinstance(error, asyncpg.InterfaceError):
         why = "by a limit of the server for idle transactions, by an administrator, or by close()"
         return ConnectionLostError(f"{lost}: it was closed meanwhile, {why}{tail}")
@@ -121,6 +124,15 @@ def raised_in(error: BaseException) -> str:
         package = package if name in sys.stdlib_module_names else name
         traceback = traceback.tb_next
     return package
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the driver refused an argument before its protocol came to work: a caller's mistake, no damage."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    module = "" if traceback is None else str(traceback.tb_frame.f_globals.get("__name__"))
+    return not module.startswith(("asyncpg.protocol", "asyncpg.pgproto"))
 
 
 def _translate_sqlstate(error: asyncpg.PostgresError, *, doing: str, lost: str, tail: str) -> ReviewLabError:

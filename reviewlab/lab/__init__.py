@@ -7,9 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Self
 
+import asyncpg
+
+from reviewlab.errors import ReviewLabError
 from reviewlab.lab.aggregates import Aggregates
 from reviewlab.lab.base import Moment
 from reviewlab.lab.reads import Reads
+from reviewlab.lending import lend_session, lend_transaction
 from reviewlab.repo import ReviewsRepo
 from reviewlab.snapshot import open_snapshot
 
@@ -39,6 +43,39 @@ class ReviewLab(Reads, Aggregates):
         """
         async with open_snapshot(self._database) as reader:
             yield ReviewLab(self._database, replace(self.facts, scale=self._scale), reader=reader)
+
+    @asynccontextmanager
+    async def connection(self, *, transaction: bool = True) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection of asyncpg, for everything that asyncpg can; it is closed afterwards.
+
+        ::
+
+            async with lab.connection() as connection:
+                async for record in connection.cursor("select rating from reviews"):
+                    ...
+
+        It is no connection of the pool, so whatever is changed of it harms nobody; there are at most
+        ``max_connections`` at once, and the next waits for ``acquire_timeout``.  Its statements have the time limit
+        ``statement_timeout``.  Within the block asyncpg's own errors are raised; what leaves it is translated.
+
+        Parameters
+        ----------
+        transaction : bool
+            True for one transaction around the block: READ ONLY and of one moment, or after ``connect(write=True)``
+            one that is committed at the end, and rolled back on an error; ``connection.transaction()`` makes
+            savepoints.  False for none, READ ONLY by default unless ``connect(write=True)``: each statement is its
+            own then, which LISTEN, VACUUM and isolation levels of one's own need; not through a transaction pooler.
+
+        Raises
+        ------
+        PoolTimeoutError
+            If too many are lent already.
+        """
+        if self._reader is not self._database:
+            raise ReviewLabError("a snapshot lends no connection: it would see another moment; ask the lab for it")
+        lend = lend_transaction if transaction else lend_session
+        async with lend(self._database) as connection:
+            yield connection
 
     @property
     def repo(self) -> ReviewsRepo:
