@@ -1,5 +1,7 @@
 """Stop, and a kernel that answers while it reads, as the browser sees them."""
 
+from functools import partial
+
 import pytest
 
 from reviewlab import connect
@@ -56,13 +58,10 @@ async def test_stop_gives_the_prompt_back_and_ends_the_query(notebook, backends,
     await notebook.open_cells(CONNECT, "await lab.sql('select pg_sleep(80)')", "await lab.value('select 42')")
     await notebook.run_all()
 
-    async def busy() -> bool:
-        return await backends("state = 'active'") == 1
+    async def sleeping(n: int = 1) -> bool:
+        return await backends("state = 'active' and query like '%pg_sleep(80)%'") == n
 
-    async def not_busy() -> bool:
-        return await backends("state = 'active'") == 0
-
-    await until(busy)
+    await until(sleeping)
     await notebook.shoot("asked")
     await notebook.cell(1).locator(".jp-InputArea-prompt").evaluate(WATCH)
 
@@ -71,7 +70,7 @@ async def test_stop_gives_the_prompt_back_and_ends_the_query(notebook, backends,
 
     milliseconds = await notebook.page.evaluate("window.stopped")
     print(f"figure: Stop returned the prompt after {milliseconds / 1000:.2f} s, limit 1 s")
-    await until(not_busy)
+    await until(partial(sleeping, 0))
     assert await notebook.complaints().count() == 1
     await notebook.run(2)
     await notebook.ended(2)
