@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo lab test lint gallery bench faults-report soak clean lock
+.PHONY: setup demo lab test lint docs gallery bench faults-report soak clean lock
 
 setup: .venv/.ready
 
@@ -28,6 +28,10 @@ lint: setup
 
 test: setup lint
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# The documentation under build/site; a link that leads nowhere fails it.
+docs: setup
+	$(BIN)/zensical build --strict --clean
 
 gallery: setup
 	$(BIN)/python docs/gallery.py
