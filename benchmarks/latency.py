@@ -45,7 +45,7 @@ async def compare(dsn: str, *, rounds: int) -> list[dict[str, Any]]:
             (
                 "rating_counts by week",
                 lambda: lab.rating_counts("week"),
-                lambda: pool.fetch(counts, edges),
+                lambda: pool.fetch(counts, edges, None, None),
                 "1.1 x + 3 ms",
             ),
             ("count", lambda: lab.count(ratings=[9]), in_transaction, "at most 1.25 x"),

@@ -72,11 +72,15 @@ def filters(
     begin: datetime | None, end: datetime | None, ratings: Iterable[int] | None, text: str | None
 ) -> dict[str, Any]:
     """Values of the parameters that say which reviews, on the stored clock."""
+    return {"since": begin, "until": end, **which_reviews(ratings, text)}
+
+
+def which_reviews(ratings: Iterable[int] | None, text: str | None) -> dict[str, Any]:
+    """Values of the parameters that say which reviews, whenever they were submitted."""
     wanted = None
     if ratings is not None:
         wanted = [queries.whole_number(rating, name="a rating", least=-(2**31)) for rating in ratings]
-    pattern = None if text is None else queries.like_pattern(text)
-    return {"since": begin, "until": end, "ratings": wanted, "pattern": pattern}
+    return {"ratings": wanted, "pattern": None if text is None else queries.like_pattern(text)}
 
 
 def check_size(selection: Selection, facts: Facts, max_bytes: int) -> None:

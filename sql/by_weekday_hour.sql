@@ -3,6 +3,8 @@
 -- param $2 until timestamp: exclusive; null for no limit
 -- param $3 stored_tz text: the clock of submitted_at
 -- param $4 tz text: the clock of weekday and hour; null for the stored one
+-- param $5 ratings int4[]: null for all
+-- param $6 pattern text: for LIKE, special characters escaped; null for all
 -- column weekday int4: 1 for Monday to 7 for Sunday
 -- column hour int4: 0 to 23
 -- column rating int4: as stored, also outside the scale
@@ -16,4 +18,6 @@ cross join lateral (
 where ($1::timestamp is null or submitted_at >= $1::timestamp)
   and ($2::timestamp is null or submitted_at < $2::timestamp)
   and isfinite(submitted_at)
+  and ($5::int4[] is null or rating = any ($5::int4[]))
+  and ($6::text is null or public_review ilike $6::text)
 group by 1, 2, 3

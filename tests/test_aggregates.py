@@ -336,3 +336,31 @@ async def test_a_stored_clock_of_its_own_moves_every_count_alike(dsn, add_review
     assert found.to_dict() == dict(zip(at.values(), moments.normalize(), strict=True))
     found = hours[hours["n"] > 0].set_index("rating")[["weekday", "hour"]]
     assert found.sort_index().to_numpy().tolist() == [[m.isoweekday(), m.hour] for m in moments]
+
+
+@pytest.mark.parametrize("texts", [False, True])
+async def test_counts_of_some_ratings_and_a_text_keep_the_periods_of_all(lab, add_reviews, texts):
+    """
+    A search must not shift the axis of time, and what was left out must not look like a gap in the table.
+    """
+    await add_reviews({"2024-01-01": 1, "2024-01-02": 5}, public_review="it CRASHES, 100%")
+    await add_reviews({"2024-01-02 12:00": 1, "2024-01-04": 2}, public_review="it crashes")
+
+    found = await lab.rating_counts("day", ratings=[1, 5], text="crashes, 100%", texts=texts)
+
+    assert found["bucket"].dt.day.unique().tolist() == [1, 2, 3, 4]
+    assert found.query("n > 0")[["rating", "n"]].to_numpy().tolist() == [[1, 1], [5, 1]]
+    assert found["rating"].unique().tolist() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("helper", ["by_weekday_hour", "by_text_length"])
+async def test_groups_of_some_ratings_and_a_text_hold_no_other(lab, add_reviews, helper):
+    """
+    The same filters mean the same reviews in every helper.
+    """
+    await add_reviews({"2024-01-01": 1, "2024-01-02": 5, "2024-01-03": 3}, public_review="it crashes")
+    await add_reviews({"2024-01-04": 1}, public_review="fine")
+
+    found = await getattr(lab, helper)(ratings=[1, 5], text="CRASH")
+
+    assert found.query("n > 0")[["rating", "n"]].to_numpy().tolist() == [[1, 1], [5, 1]]

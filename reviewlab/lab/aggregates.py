@@ -74,6 +74,8 @@ class Aggregates(Base):
         *,
         since: Moment | None = None,
         until: Moment | None = None,
+        ratings: Iterable[int] | None = None,
+        text: str | None = None,
         tz: str | None = None,
         week_start: str = "mon",
         scale: tuple[int, int] | None = None,
@@ -91,6 +93,8 @@ class Aggregates(Base):
             ``2 weeks``.
         since, until : str, date, datetime or Timestamp, optional
             Half-open range; left out, from the first review to the last.
+        ratings, text
+            As for `reviews`; what is left out counts 0, and does not move the range.
         tz : str, optional
             The zone whose midnights begin the days.
         week_start : str
@@ -133,6 +137,7 @@ class Aggregates(Base):
         stored_tz = self.settings.stored_tz
         name = "text_counts_private" if include_private else "text_counts" if texts else "rating_counts"
         begin, end = self._range(since, until, tz)
+        wanted = selection.which_reviews(ratings, text)
 
         async def work(connection: Any) -> tuple[buckets.Buckets, pd.DataFrame]:
             span = await frames.receive_row(connection, queries.load("range"), {"stored_tz": stored_tz})
@@ -151,7 +156,7 @@ class Aggregates(Base):
                     until_is_cut=end is not None,
                     max_buckets=max_buckets,
                 )
-            result = await frames.receive(connection, queries.load(name), {"edges": made.edges})
+            result = await frames.receive(connection, queries.load(name), {"edges": made.edges, **wanted})
             return made, await frames.frame_of(result, nullable=False)
 
         made, counted = await self._await(self._reader.read(work, doing=f"sql/{name}.sql"))
@@ -162,6 +167,8 @@ class Aggregates(Base):
         *,
         since: Moment | None = None,
         until: Moment | None = None,
+        ratings: Iterable[int] | None = None,
+        text: str | None = None,
         tz: str | None = None,
         scale: tuple[int, int] | None = None,
     ) -> pd.DataFrame:
@@ -171,6 +178,8 @@ class Aggregates(Base):
         ----------
         since, until : str, date, datetime or Timestamp, optional
             Half-open range of ``submitted_at``.
+        ratings, text
+            As for `reviews`; what is left out counts 0.
         tz : str, optional
             The zone whose clock tells weekday and hour; else the stored clock.
         scale : (int, int), optional
@@ -195,6 +204,7 @@ class Aggregates(Base):
         begin, end = self._range(since, until, tz)
         clock = None if tz is None else buckets.zone(tz).key
         values = {"since": begin, "until": end, "stored_tz": self.settings.stored_tz, "tz": clock}
+        values |= selection.which_reviews(ratings, text)
         limits = await self._find_scale(scale)
         return grids.week_grid(await self._count_groups("by_weekday_hour", values), scale=limits)
 
@@ -203,6 +213,8 @@ class Aggregates(Base):
         *,
         since: Moment | None = None,
         until: Moment | None = None,
+        ratings: Iterable[int] | None = None,
+        text: str | None = None,
         tz: str | None = None,
         edges: Sequence[int] = (1, 20, 50, 100, 200, 500, 1000),
         scale: tuple[int, int] | None = None,
@@ -213,6 +225,8 @@ class Aggregates(Base):
         ----------
         since, until : str, date, datetime or Timestamp, optional
             Half-open range of ``submitted_at``.
+        ratings, text
+            As for `reviews`; what is left out counts 0.
         tz : str, optional
             The zone of naive *since* and *until*.
         edges : sequence of int
@@ -238,7 +252,7 @@ class Aggregates(Base):
         """
         grids.length_names(edges)
         begin, end = self._range(since, until, tz)
-        values = {"since": begin, "until": end, "edges": list(edges)}
+        values = {"since": begin, "until": end, "edges": list(edges), **selection.which_reviews(ratings, text)}
         limits = await self._find_scale(scale)
         return grids.length_grid(await self._count_groups("by_text_length", values), edges, scale=limits)
 
