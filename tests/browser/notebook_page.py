@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-from playwright.async_api import Locator, Page
+from playwright.async_api import Error, Locator, Page, expect
 
 PATIENCE = 90_000
 """Milliseconds until a cell must have ended: a limit for what hangs, no promise of speed."""
@@ -43,9 +43,17 @@ class NotebookPage:
         await self.open(name)
 
     async def run_all(self) -> None:
-        """Choose Run All Cells in the menu, and do not wait."""
-        await self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        await self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        """Choose Run All Cells in the menu until the cells are queued, and do not wait for their end."""
+        chosen = self.page.get_by_role("menuitem", name="Run All Cells", exact=True)
+        for _ in range(5):
+            await self.page.get_by_role("menuitem", name="Run", exact=True).click()
+            try:
+                await chosen.click(timeout=5_000)
+                await expect(self.cell(0).locator(".jp-InputArea-prompt")).not_to_have_text("[ ]:", timeout=5_000)
+                return
+            except (Error, AssertionError):
+                await self.page.keyboard.press("Escape")  # a notebook that has just come up takes the focus from a menu
+        raise AssertionError("Run All Cells did not begin")
 
     async def run(self, number: int) -> None:
         """Run a cell by its number from 0, and do not wait."""
