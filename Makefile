@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo lab test lint docs gallery bench faults-report soak clean lock
+.PHONY: setup demo lab test lint docs gallery bench faults-report browser-report soak clean lock
 
 setup: .venv/.ready
 
@@ -39,6 +39,10 @@ gallery: setup
 # What each fault costs in seconds, as tests/faults/README.md shows it.
 faults-report: setup
 	$(BIN)/pytest tests/faults tests/test_kernel.py -q -rP --show-capture=stdout | grep -E '^(figure:|[0-9]+ (passed|failed))'
+
+# What a person waits for in JupyterLab, in a real browser; the pictures of each step are under build/browser/.
+browser-report: setup
+	$(BIN)/pytest tests/browser -q -rP --show-capture=stdout | grep -E '^(figure:|[0-9]+ (passed|failed|skipped))'
 
 # The faults in full: outages of a minute, thirty minutes of random ones, and an older ipykernel.
 soak: setup
