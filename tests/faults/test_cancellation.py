@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import io
 import random
 
 import pytest
@@ -75,7 +76,20 @@ async def read_in_parallel(lab: ReviewLab) -> None:
     await lab.reviews(parallel=3)
 
 
-@pytest.mark.parametrize("operation", [drain, read_twice, read_in_parallel])
+async def use_a_lent_connection(lab: ReviewLab) -> None:
+    async with lab.connection() as connection:
+        async for _ in connection.cursor("select rating from reviews limit 3"):
+            pass
+        await connection.copy_from_query("select public_review from reviews", output=io.BytesIO())
+
+
+async def use_a_session(lab: ReviewLab) -> None:
+    async with lab.connection(transaction=False) as connection:
+        await connection.add_listener("news", print)
+        await connection.fetchval("select 1")
+
+
+@pytest.mark.parametrize("operation", [drain, read_twice, read_in_parallel, use_a_lent_connection, use_a_session])
 async def test_a_long_read_may_be_stopped_wherever_it_waits(lab, some_reviews, leaves_nothing, operation):
     """
     These hold a transaction over many awaits, or several transactions.
