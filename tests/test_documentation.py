@@ -67,8 +67,8 @@ async def beforehand(page: Path) -> dict[str, Any]:
     return {"rl": rl, "charts": rl.charts, "ratings": rl.ratings, "lab": lab, **await gallery.frames(lab)}
 
 
-@named([page for page in PAGES if any(language == "python" for language, _ in blocks(page))])
-async def test_every_python_block_runs_in_order_and_shows_what_the_page_says(dsn, monkeypatch, page):
+@named([page for page in PAGES if any(language in ("python", "sql") for language, _ in blocks(page))])
+async def test_every_block_runs_in_order_and_shows_what_the_page_says(dsn, execute, monkeypatch, page):
     """
     The first thing that a stranger copies; a block of text after it is what it shows.
     """
@@ -79,6 +79,8 @@ async def test_every_python_block_runs_in_order_and_shows_what_the_page_says(dsn
     differing = []
 
     for (language, code), (following, said) in zip(found, [*found[1:], ("", "")], strict=True):
+        if language == "sql":
+            await execute(code)
         if language == "python":
             shown = await execute_like_a_cell(code, namespace, page=page)
             options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
