@@ -61,6 +61,6 @@ async def make(server: Server, name: str, rows: int) -> str | None:
 async def _load_real(dsn: str) -> None:
     database = await Database.open(load_settings(dsn), write=True)
     try:
-        await load.load_csv(database, REAL)
+        await load.load_reviews(database, REAL)
     finally:
         await database.close()

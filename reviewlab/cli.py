@@ -97,8 +97,11 @@ def init() -> None:
 
 
 @app.command(name="load")
-def load_file(file: Annotated[Path, typer.Argument(help="A .csv or .csv.gz with the five columns.")]) -> None:
-    """Add the reviews of a CSV file: all of them, or none."""
+def load_file(
+    file: Annotated[Path, typer.Argument(help="A .csv, .csv.gz or .parquet; private_review may be left out.")],
+    on_conflict: Annotated[load.OnConflict, typer.Option(help="What to do about an id that is there.")] = "error",
+) -> None:
+    """Write the reviews of a file into the table: all of them, or none."""
 
     async def add(settings: Settings) -> int:
         database = await Database.open(settings, write=True)
@@ -106,11 +109,16 @@ def load_file(file: Annotated[Path, typer.Argument(help="A .csv or .csv.gz with 
             await facts.check_connection(database)
             with Progress(console=err, transient=True) as bar:
                 task = bar.add_task(file.name, total=1.0)
-                return await load.load_csv(database, file, progress=lambda _, share: bar.update(task, completed=share))
+                return await load.load_reviews(
+                    database,
+                    file,
+                    on_conflict=on_conflict,
+                    progress=lambda _, share: bar.update(task, completed=share),
+                )
         finally:
             await database.close()
 
-    out.print(f"{_run(add(load_settings())):,} reviews added")
+    out.print(f"{_run(add(load_settings())):,} reviews {'added' if on_conflict != 'update' else 'added or replaced'}")
 
 
 @app.command(name="report")

@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID, uuid4
 
 from pydantic import (
@@ -19,6 +19,8 @@ from pydantic import (
 )
 
 from reviewlab.errors import ReviewDataError
+
+T = TypeVar("T")
 
 
 def _storable(text: str) -> str:
@@ -84,7 +86,7 @@ _REVIEWS = TypeAdapter(list[ReviewModel])
 
 def to_models(rows: Iterable[Mapping[str, Any]]) -> list[ReviewModel]:
     """Turn rows of the table into models; what was not read stays unset."""
-    return _validate([dict(row) for row in rows], first_row=None)
+    return _validate(_REVIEWS, [dict(row) for row in rows], first_row=None)
 
 
 def check_reviews(
@@ -113,7 +115,7 @@ def check_reviews(
     ReviewDataError
         Names row and column and the reason, not the value.
     """
-    checked = _validate(list(reviews), first_row=first_row)
+    checked = _validate(_REVIEWS, list(reviews), first_row=first_row)
     lowest, highest = scale or (-math.inf, math.inf)
     for place, review in enumerate(checked):
         if not lowest <= review.rating <= highest:
@@ -123,6 +125,20 @@ def check_reviews(
                 reason = f"has {len(text or ''):,} characters, allowed are {max_text_length:,} (max_text_length)"
                 raise _refusal(place, first_row, column, reason)
     return checked
+
+
+def check_column(name: str, values: list[Any]) -> list[Any]:
+    """Return the values of one field of many reviews, as a model would hold them; None stays.
+
+    Raises
+    ------
+    ReviewDataError
+        Names the row, counted from 1, and the reason, not the value.
+    """
+    field = ReviewModel.model_fields[name]
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    adapter = TypeAdapter(list[kind | None], config=ConfigDict(hide_input_in_errors=True))
+    return _validate(adapter, values, first_row=1, column=name)
 
 
 def as_uuid(review_id: UUID | str) -> UUID:
@@ -136,15 +152,18 @@ def as_uuid(review_id: UUID | str) -> UUID:
     raise ValueError("a review_id is a UUID or its text form, such as 123e4567-e89b-12d3-a456-426614174000")
 
 
-def _validate(reviews: list[Any], *, first_row: int | None) -> list[ReviewModel]:
+def _validate(
+    adapter: TypeAdapter[list[T]], values: list[Any], *, first_row: int | None, column: str | None = None
+) -> list[T]:
     try:
-        return _REVIEWS.validate_python(reviews)
+        return adapter.validate_python(values)
     except ValidationError as error:
         wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
     # out here the error, which keeps its input, is no context of the new one
-    place, *column = wrong["loc"]
+    place, *field = wrong["loc"]
     reason = wrong["msg"].removeprefix("Value error, ")
-    raise _refusal(int(place), first_row, str(column[0]) if column else None, f"{reason[0].lower()}{reason[1:]}")
+    name = column or (str(field[0]) if field else None)
+    raise _refusal(int(place), first_row, name, f"{reason[0].lower()}{reason[1:]}")
 
 
 def _refusal(place: int, first_row: int | None, column: str | None, reason: str) -> ReviewDataError:

@@ -121,7 +121,7 @@ async def fill(
         if (await frames.fetch_row(database, queries.load("scale"), {}))["lowest"] is not None:
             return
         if csv is not None:
-            await load.load_csv(database, csv)
+            await load.load_reviews(database, csv)
         else:
             now = datetime.now(UTC).replace(tzinfo=None)
             reviews = await asyncio.to_thread(sample.synthetic_reviews, rows, seed=seed, until=now)

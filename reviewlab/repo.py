@@ -1,19 +1,15 @@
 """The program's face: how are reviews created, read, changed and deleted, one by one or page by page?"""
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
-
-import pandas as pd
 
 from reviewlab import frames, load, queries, writes
 from reviewlab.database import CLIENT_GRACE, READ_WRITE, Database, Reader
 from reviewlab.errors import ReviewDataError
 from reviewlab.models import ReviewModel, ReviewPage, as_uuid, check_reviews, to_models
-from reviewlab.queries import REVIEW_COLUMNS, Statement, whole_number
+from reviewlab.queries import Statement, whole_number
 from reviewlab.writes import Isolation, Transaction
 
 T = TypeVar("T")
@@ -139,23 +135,29 @@ class ReviewsRepo:
 
     async def create_reviews(
         self,
-        reviews: Iterable[ReviewModel] | pd.DataFrame | str | os.PathLike[str],
+        reviews: load.Source,
         *,
+        on_conflict: load.OnConflict = "error",
         progress: load.Progress | None = None,
     ) -> int:
         """Add many reviews by COPY: all of them, or none.
 
         Parameters
         ----------
-        reviews : iterable of ReviewModel, DataFrame or path
-            A frame has the five columns; a file is ``.csv``, ``.csv.gz`` or ``.parquet``.
+        reviews : iterable of ReviewModel, DataFrame, pyarrow.Table or path
+            A frame or a file has the columns review_id, public_review, rating, submitted_at (naive), and perhaps
+            private_review; a file is ``.csv``, ``.csv.gz`` or ``.parquet``.
+        on_conflict : {"error", "skip", "update"}
+            What to do about a review_id that is there already.  Within the input "skip" takes the first review of an
+            id, and "update" the last.  A private_review that the input leaves unset stays as it is in the table.
         progress : callable, optional
-            Told how many rows were sent so far, and which share of the whole that is.
+            Told how many rows were sent so far, and which share of the whole that is; "skip" and "update" write the
+            table after that.
 
         Returns
         -------
         int
-            How many were added.
+            How many were written: added or, by "update", replaced; not those that were skipped.
 
         Raises
         ------
@@ -163,23 +165,16 @@ class ReviewsRepo:
             If the lab was not opened by ``connect(write=True)``.
         ReviewDataError
             If a value cannot be stored, or a review_id is there already: names row and column, not the value.
+        QueryError
+            If the role may not make the temporary table that "skip" and "update" need.
+
+        Source: sql/schema/staging.sql, sql/merge_skip.sql, sql/merge_update.sql, sql/merge_update_private.sql
         """
         writes.check_allowed(self._database)
-        if isinstance(reviews, (str, os.PathLike)) and not str(os.fspath(reviews)).endswith(".parquet"):
-            if isinstance(self._reader, Transaction):
-                raise ValueError(
-                    "a CSV file is a transaction of its own: load it outside, or read it into a frame first"
-                )
-            return await load.load_csv(self._database, reviews, progress=progress)
-        table = load.to_arrow(self._frame_of(reviews))
-
-        async def work(connection: Any) -> int:
-            return await load.send_reviews(connection, table, progress=progress)
-
-        if isinstance(self._reader, Transaction):
-            return await self._reader.read(work, doing="loading reviews", timeout=0)
-        async with self._database.transaction(doing="loading reviews", timeout=0, begin=READ_WRITE) as connection:
-            return await work(connection)
+        within = self._reader if isinstance(self._reader, Transaction) else None
+        return await load.load_reviews(
+            self._database, reviews, on_conflict=on_conflict, progress=progress, within=within
+        )
 
     async def update_review(self, review: ReviewModel) -> bool:
         """Replace what the review with this id holds; an unset `private_review` stays as it is in the table.
@@ -267,22 +262,6 @@ class ReviewsRepo:
                 return await work(repo)
 
         return await writes.retry(attempt)
-
-    def _frame_of(self, reviews: Iterable[ReviewModel] | pd.DataFrame | str | os.PathLike[str]) -> pd.DataFrame:
-        """Many reviews as a frame; models are checked as those of `create_review`."""
-        if isinstance(reviews, pd.DataFrame):
-            return reviews
-        if isinstance(reviews, (str, os.PathLike)):
-            return pd.read_parquet(reviews)
-        settings = self._database.settings
-        checked = check_reviews(reviews, scale=settings.scale, max_text_length=settings.max_text_length, first_row=1)
-        for row, review in enumerate(checked, start=1):
-            if review.submitted_at in (datetime.max, datetime.min):
-                raise ReviewDataError(f"row {row}: submitted_at is infinite: add it by create_review", row=row)
-        columns = {name: [getattr(review, name) for review in checked] for name in REVIEW_COLUMNS}
-        columns["review_id"] = [str(review_id) for review_id in columns["review_id"]]
-        frame = pd.DataFrame(columns).astype({"private_review": "str"})
-        return frame.astype({"submitted_at": "datetime64[us]", "rating": "int64"})
 
     async def _fetch(
         self, name: str, *values: Any, include_private: bool, timeout: float | None = None

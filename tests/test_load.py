@@ -5,7 +5,7 @@ import gzip
 import pandas as pd
 import pytest
 
-from reviewlab import load
+from reviewlab import files, load
 from reviewlab.database import Database
 from reviewlab.errors import ReviewDataError
 from reviewlab.settings import load_settings
@@ -35,7 +35,7 @@ async def test_a_file_is_loaded_with_its_nulls_quotes_and_lines(database, lab, t
         newline="",
     )
 
-    n = await load.load_csv(database, file)
+    n = await load.load_reviews(database, file)
 
     frame = await lab.reviews(include_private=True, order_by="submitted_at")
     assert n == 2
@@ -80,7 +80,7 @@ async def test_a_bad_file_is_named_by_line_and_column_and_changes_nothing(databa
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
     with pytest.raises(ReviewDataError, match=message) as raised:
-        await load.load_csv(database, tmp_path / name)
+        await load.load_reviews(database, tmp_path / name)
 
     assert SECRET not in str(raised.value)
     assert [row["public_review"] for row in await fetch("select public_review from reviews")] == ["here"]
@@ -90,13 +90,13 @@ async def test_a_bad_row_late_in_a_large_file_undoes_all_of_it(database, fetch, 
     """
     Pieces are sent as they are read, in one transaction.
     """
-    monkeypatch.setattr(load, "BLOCK_SIZE", 1 << 16)
+    monkeypatch.setattr(files, "BLOCK_SIZE", 1 << 16)
     rows = [f"00000000-0000-0000-0000-{n:012},{SECRET},,5,2024-01-01\n" for n in range(5_000)]
     rows[4_321] = f"{ID}1,{SECRET},,five,2024-01-01\n"
     (tmp_path / "reviews.csv").write_text(HEADER + "".join(rows))
 
     with pytest.raises(ReviewDataError, match=r"line 4323: rating is not a whole number"):
-        await load.load_csv(database, tmp_path / "reviews.csv")
+        await load.load_reviews(database, tmp_path / "reviews.csv")
 
     assert await fetch("select from reviews") == []
 
@@ -128,7 +128,7 @@ async def test_the_real_reviews_arrive_exactly(database, lab, fetch, real_review
     """
     148,011 of them, nearly all in Korean.
     """
-    n = await load.load_csv(database, real_reviews)
+    n = await load.load_reviews(database, real_reviews)
 
     ratings = await lab.sql("select rating, count(*) as n from reviews group by rating order by rating")
     weekly = await lab.rating_counts("week")

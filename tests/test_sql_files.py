@@ -25,6 +25,7 @@ async def test_postgresql_confirms_the_header(dsn, name):
     """
     statement = queries.load(name)
     connection = await asyncpg.connect(dsn)
+    await connection.execute(f"begin; {queries.script('staging')}")
 
     prepared = await connection.prepare(statement.numbered)
 
