@@ -63,7 +63,7 @@ def translating(*, doing: str, where: str, outcome: str = "") -> Iterator[None]:
         translated = translate(error, doing=doing, where=where, outcome=outcome)
         if translated is None:
             raise
-        _disarm(error)
+        disarm(error)
         raise translated from None
 
 
@@ -76,7 +76,7 @@ def translating_connect(*, where: str, sslmode: str, patience: float) -> Iterato
         raise
     except Exception as error:  # noqa: BLE001 - a server that is none can break the driver in any way
         translated = _translate_connect(error, where=where, sslmode=sslmode, patience=patience)
-        _disarm(error)
+        disarm(error)
         raise translated from None
 
 
@@ -230,7 +230,7 @@ def _cure(reason: str) -> str:
     return "check sslmode, sslrootcert and that this is PostgreSQL's port"
 
 
-def _disarm(error: BaseException) -> None:
+def disarm(error: BaseException) -> None:
     """Leave of an error its kind, its SQLSTATE and its message without values: no locals, no rows."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     if isinstance(error, asyncpg.PostgresError):
