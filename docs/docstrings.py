@@ -9,6 +9,15 @@ import griffe
 SECTION = re.compile(r"^(?=\w+\n-{3,}$)", re.MULTILINE)
 SOURCE = re.compile(r"\n*^Source: .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
 TABLE = re.compile(r"(?:^ {4}.*\n?|^\n)+", re.MULTILINE)
+NAME = re.compile(r"(?<![`\w])`(\w+)`(?!`)")
+EVERYWHERE = ("connect", "demo", "ReviewLab", "ReviewModel", "Settings")
+SHOWN_AS = {
+    "reviewlab.lab": "reviewlab.ReviewLab",
+    "reviewlab.repo": "reviewlab.ReviewsRepo",
+    "reviewlab.charts": "reviewlab.charts",
+    "reviewlab.ratings": "reviewlab.ratings",
+}
+"""Where pages show the members of classes under another name, or of another class or module."""
 
 
 class Docstrings(griffe.Extension):
@@ -17,7 +26,7 @@ class Docstrings(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite one."""
         if obj.docstring:
-            obj.docstring.value = tidy(obj.docstring.value)
+            obj.docstring.value = NAME.sub(lambda found: _link(found[1], obj), tidy(obj.docstring.value))
 
 
 def tidy(text: str) -> str:
@@ -27,6 +36,14 @@ def tidy(text: str) -> str:
     first = re.sub(r"^::\n\n", "", first, flags=re.MULTILINE).strip()
     where = [re.sub(r"[\w/]+\.sql", r"`\g<0>`", source[0].strip())] if source else []
     return "\n\n".join([first, *where, *(_in_one_piece(section.strip()) for section in sections)])
+
+
+def _link(name: str, obj: griffe.Object) -> str:
+    """Link a name in single backticks to its place, if it has one: beside the object, or known everywhere."""
+    beside = obj.parent.path if obj.parent else obj.path
+    scope = next((shown for prefix, shown in SHOWN_AS.items() if beside.startswith(prefix)), beside)
+    path = f"reviewlab.{name}" if name in EVERYWHERE else f"{scope}.{name}"
+    return f'<autoref identifier="{path}" optional>`{name}`</autoref>'
 
 
 def _in_one_piece(section: str) -> str:
