@@ -22,8 +22,10 @@ import trustme
 from conftest import FULL, database_of, socket_of
 from fake_servers import CLEARTEXT, MD5, SCRAM, TWO_GIGABYTES, asks, encrypts, fake, says, silent
 from proxy import Proxy
+from sqlalchemy import text
 
 from reviewlab import ConfigError, ConnectError, ReadOnlyError, ReviewLabError, connect
+from reviewlab.contrib.sqlalchemy import engine
 from reviewlab.database import READ_WRITE, Database
 from reviewlab.server import Server
 from reviewlab.settings import load_settings
@@ -209,6 +211,25 @@ async def test_each_mode_of_tls_connects_to_a_server_that_deserves_it(tls_server
     proof = "" if mode == "prefer" else f"&sslrootcert={quote(str(root))}"
 
     assert await ask(f"{dsn}?sslmode={mode}{proof}", quick, IS_TLS) is True
+
+
+async def test_sqlalchemy_proves_who_answers_too(tls_dsn, root, quick):
+    """
+    An engine beside the lab must not be the open window.
+    """
+    trusting, doubting = (
+        engine(load_settings(f"{tls_dsn}?sslmode=verify-full{proof}", **quick))
+        for proof in (f"&sslrootcert={quote(str(root))}", "")
+    )
+
+    async with trusting.connect() as connection:
+        is_tls = await connection.scalar(text(IS_TLS))
+    with pytest.raises(ConnectError, match="TLS failed under sslmode=verify-full"):
+        async with doubting.connect():
+            pass
+
+    await trusting.dispose()
+    assert is_tls is True
 
 
 async def test_a_client_certificate_is_shown_to_the_server(tls_dsn, authority, root, tmp_path, quick):

@@ -15,9 +15,13 @@ import asyncpg
 import pandas as pd
 import pytest
 from conftest import gathered, pool_is_whole
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from reviewlab import ConfigError, ReviewLabError, connect, queries
+from reviewlab.contrib.sqlalchemy import Review, engine
 from reviewlab.server import Server
+from reviewlab.settings import load_settings
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 POOL_SIZE = 3
@@ -216,3 +220,48 @@ async def test_a_killed_server_behind_the_pooler_is_seen_by_no_read(pooled_dsn, 
 
         assert [outcome for outcome in outcomes if isinstance(outcome, ReviewLabError)] == []
     await watch.close()
+
+
+async def test_lent_connections_work_through_a_pooler(pooled_dsn):
+    """
+    As far as the driver's do: within a transaction that is one connection of the server.
+    """
+
+    async def read(lab) -> tuple[int, int, str]:
+        async with lab.connection() as connection:
+            prepared = await connection.prepare("select count(*) from reviews where rating >= $1", name="")
+            n = await prepared.fetchval(3)
+            rows = [row async for row in connection.cursor("select 1 from reviews limit 7")]
+            async with connection.transaction():
+                return n, len(rows), await connection.fetchval("show statement_timeout")
+
+    async with connect(pooled_dsn, pooler=True, statement_timeout=7.0) as lab:
+        found = await asyncio.gather(*(read(lab) for _ in range(20)))
+
+    assert set(found) == {(1800, 7, "7s")}
+
+
+async def test_sqlalchemy_works_through_a_pooler(pooled_dsn):
+    """
+    Its cache of prepared statements names them, and each transaction may meet another server connection.
+    """
+    made = engine(load_settings(pooled_dsn, pooler=True, statement_timeout=7.0))
+
+    async def read(least: int) -> tuple[int, str, str]:
+        async with AsyncSession(made) as session:
+            n = await session.scalar(select(func.count()).select_from(Review).where(Review.rating >= least))
+            await session.commit()
+            limit = await session.scalar(select(func.current_setting("statement_timeout")))
+            return n, limit, await session.scalar(select(func.current_setting("transaction_read_only")))
+
+    found = await asyncio.gather(*(read(3) for _ in range(20)))
+
+    await made.dispose()
+    rest = await asyncpg.connect(pooled_dsn, statement_cache_size=0)
+    left = [
+        await rest.fetchval("select count(*) from pg_prepared_statements where statement like '%current_setting%'"),
+        await rest.fetchval("show statement_timeout"),
+    ]
+    await rest.close()
+    assert set(found) == {(1800, "7s", "on")}
+    assert left == [0, "0"]
