@@ -5,17 +5,20 @@ import html
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
-from reviewlab.errors import ReviewLabError
+from reviewlab.errors import ConfigError, ReviewLabError
 from reviewlab.lab.aggregates import Aggregates
 from reviewlab.lab.base import Moment
 from reviewlab.lab.reads import Reads
 from reviewlab.lending import lend_session, lend_transaction
 from reviewlab.repo import ReviewsRepo
 from reviewlab.snapshot import open_snapshot
+
+if TYPE_CHECKING:
+    from reviewlab.explore import Explorer
 
 __all__ = ["Moment", "ReviewLab"]
 
@@ -76,6 +79,17 @@ class ReviewLab(Reads, Aggregates):
         lend = lend_transaction if transaction else lend_session
         async with lend(self._database) as connection:
             yield connection
+
+    async def explore(self) -> "Explorer":
+        """Look around without writing code: a widget whose chart follows its controls, and which shows its code.
+
+        Needs the extra ``jupyter``.
+        """
+        try:
+            from reviewlab.explore import explore
+        except ImportError as error:
+            raise ConfigError(f"the explorer needs a package, {error.name}: pip install 'reviewlab[jupyter]'") from None
+        return await self._await(explore(self))
 
     @property
     def repo(self) -> ReviewsRepo:
