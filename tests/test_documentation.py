@@ -192,6 +192,18 @@ def test_the_site_builds_strictly_and_fetches_nothing(site):
     assert not fetched
 
 
+def test_every_page_is_in_the_navigation():
+    """
+    A page that no menu leads to is not read.
+    """
+    navigation = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+
+    pages = [str(page.relative_to(ROOT / "docs")) for page in PAGES[1:]]
+
+    assert pages
+    assert not [page for page in pages if f'"{page}"' not in navigation]
+
+
 def public(owner: Any) -> list[str]:
     return [name for name in dir(owner) if not name.startswith("_")]
 
