@@ -17,8 +17,8 @@ COLUMNS = ("submitted_at", "rating", "public_review")
 INK = "var(--jp-content-font-color1, inherit)"
 LINE = "var(--jp-border-color2, #bdbdbd)"
 ALARM = "var(--jp-error-color1, #d32f2f)"
-Period = tuple[pd.Timestamp, pd.Timestamp] | None
-"""Begin and end of a period; None for the whole range."""
+Period = tuple[pd.Timestamp, ...]
+"""Begin and end of a period; nothing for the whole range."""
 
 
 def picture(frame: pd.DataFrame, question: Question) -> str:
@@ -51,7 +51,7 @@ def alarm(text: str) -> str:
 
 def periods(frame: pd.DataFrame) -> list[tuple[str, Period]]:
     """Names of the periods that have reviews, newest first, below one for the whole range."""
-    choices: list[tuple[str, Period]] = [(f"the whole range ({n_reviews(frame):,})", None)]
+    choices: list[tuple[str, Period]] = [(f"the whole range ({n_reviews(frame):,})", ())]
     if "bucket" not in frame:
         return choices
     read = read_periods(frame)

@@ -64,10 +64,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self._lab, self._name = lab, _name_of(lab)
         self._limits = (None, None) if pd.isna(extent["first"]) else (extent["first"].date(), extent["last"].date())
         self._read: tuple[Any, pd.DataFrame] = (None, pd.DataFrame())
-        self._page, self._listed = 0, None
+        self._page, self._listed = 0, ()
         self.controls = _controls(self._limits, extent["scale"] or buckets.SCALES[0])
         self.picture, self.code, self.status, self.table = (widgets.HTML() for _ in range(4))
-        self.tabs = widgets.Tab(titles=("Chart", "Reviews"))
+        self.tabs = widgets.Tab()
         super().__init__(_rows(self))
         for name, control in self.controls.items():
             if isinstance(control, widgets.Button):
@@ -167,7 +167,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
             self.status.value = views.alarm(f"this cannot be shown: {type(error).__name__}: {error}")
         else:
-            self.status.value = views.status(f"{time.monotonic() - began:.2f} s")
+            seconds = time.monotonic() - began
+            self.status.value = views.status(f"{views.n_reviews(self.data):,} reviews · {seconds:.2f} s")
 
     async def _draw(self) -> None:
         question = self.question
@@ -180,8 +181,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     async def _list(self) -> None:
         self._offer(self.data)
         period, filters = self.controls["period"], dict(self.question.filters)
-        if period.value is not None:
-            filters |= dict(zip(("since", "until"), period.value, strict=True))
+        filters |= dict(zip(("since", "until"), period.value, strict=False))
         begin = self._page * PAGE
         found = await self._lab.reviews(
             **filters, columns=views.COLUMNS, order_by="submitted_at desc", limit=begin + PAGE + 1, progress=False
@@ -198,7 +198,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         if control.options != choices:
             chosen = control.value
             control.options = choices
-            control.value = chosen if chosen in [value for _, value in choices] else None
+            control.value = chosen if chosen in [value for _, value in choices] else ()
         self._listed = control.value
 
 
@@ -206,7 +206,7 @@ def _controls(limits: tuple[date | None, date | None], scale: tuple[int, int]) -
     look = {"style": {"description_width": "initial"}, "layout": {"width": "auto", "margin": "2px 8px 2px 2px"}}
     first, last = limits
     ratings = tuple(range(scale[0], scale[1] + 1))
-    zones = [("as stored", None), *((zone, zone) for zone in sorted(available_timezones() - {"localtime"}))]
+    zones = [("as stored", ""), *((zone, zone) for zone in sorted(available_timezones() - {"localtime"}))]
     days = {"min": first, "max": last}
     return {
         "chart": widgets.Dropdown(description="Chart", options=list(CHARTS), **look),
@@ -219,7 +219,7 @@ def _controls(limits: tuple[date | None, date | None], scale: tuple[int, int]) -
         ),
         "text": widgets.Text(description="Text", placeholder="part of a public review", **look),
         "stop": widgets.Button(description="Stop", disabled=True, layout=look["layout"]),
-        "period": widgets.Dropdown(description="Reviews of", options=[("", None)], **look),
+        "period": widgets.Dropdown(description="Reviews of", options=[("", ())], **look),
         "previous": widgets.Button(description="Newer", disabled=True, layout=look["layout"]),
         "next": widgets.Button(description="Older", disabled=True, layout=look["layout"]),
     }
@@ -227,15 +227,14 @@ def _controls(limits: tuple[date | None, date | None], scale: tuple[int, int]) -
 
 def _rows(explorer: Explorer) -> list[Any]:
     """Lay the parts out: controls, what is going on, and tabs of the chart and of the reviews."""
-    control = explorer.controls
-    wrapped = {"flex_flow": "row wrap", "align_items": "flex-start"}
-    names = ("chart", "every", "first", "last", "tz", "ratings", "text", "stop")
-    turning = widgets.HBox([control[name] for name in ("period", "previous", "next")], layout=wrapped)
-    explorer.tabs.children = (
-        widgets.VBox([explorer.picture, explorer.code]),
-        widgets.VBox([turning, explorer.table]),
-    )
-    return [widgets.HBox([control[name] for name in names], layout=wrapped), explorer.status, explorer.tabs]
+    control, wrap = explorer.controls, {"flex_flow": "row wrap", "flex": "1 1 0"}
+    names = ("chart", "every", "first", "last", "tz", "text", "stop")
+    asking = widgets.HBox([control[name] for name in names], layout=wrap)
+    turning = widgets.HBox([control[name] for name in ("period", "previous", "next")])
+    chart, reviews = [explorer.picture, explorer.code], [turning, explorer.table]
+    explorer.tabs.children = (widgets.VBox(chart), widgets.VBox(reviews))
+    explorer.tabs.titles = ("Chart", "Reviews")
+    return [widgets.HBox([asking, control["ratings"]]), explorer.status, explorer.tabs]
 
 
 def _name_of(lab: "ReviewLab") -> str:
