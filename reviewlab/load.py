@@ -11,7 +11,7 @@ import asyncpg
 import pandas as pd
 import pyarrow as pa
 
-from reviewlab import files, queries, storable
+from reviewlab import files, frames, queries, storable
 from reviewlab.database import READ_WRITE, Database, Reader
 from reviewlab.errors import ConfigError, QueryError
 from reviewlab.files import ROWS_AT_ONCE, Pieces
@@ -64,7 +64,8 @@ async def load_reviews(
         If a value cannot be stored, or a review_id is there already: names row (of a CSV file the line) and column,
         not the value.
 
-    Source: sql/schema/staging.sql, sql/merge_skip.sql, sql/merge_update.sql, sql/merge_update_private.sql
+    Source: sql/schema/staging.sql, sql/merge_skip.sql, sql/merge_update.sql, sql/merge_update_private.sql,
+    sql/merge_update_unread.sql, sql/schema/staging_index.sql, sql/server.sql
     """
     if on_conflict not in get_args(OnConflict):
         raise ValueError(f"no on_conflict {on_conflict!r}; there are {', '.join(get_args(OnConflict))}")
@@ -136,6 +137,11 @@ async def _stage(connection: Any, on_conflict: str) -> None:
 
 async def _merge(connection: Any, on_conflict: str, *, private: bool) -> int:
     name = "merge_skip" if on_conflict == "skip" else "merge_update_private" if private else "merge_update"
+    if name == "merge_update_private":
+        server = await frames.receive_row(connection, queries.load("server"), {})
+        if not server["reads_private"]:
+            name = "merge_update_unread"
+            await connection.execute(queries.script("staging_index"), timeout=NO_LIMIT)
     status = await connection.execute(queries.load(name).numbered, timeout=NO_LIMIT)
     return int(status.split()[-1])
 

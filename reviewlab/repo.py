@@ -168,7 +168,7 @@ class ReviewsRepo:
         QueryError
             If the role may not make the temporary table that "skip" and "update" need.
 
-        Source: sql/schema/staging.sql, sql/merge_skip.sql, sql/merge_update.sql, sql/merge_update_private.sql
+        Source: sql/schema/staging.sql, sql/merge_*.sql
         """
         writes.check_allowed(self._database)
         within = self._reader if isinstance(self._reader, Transaction) else None
