@@ -1,6 +1,7 @@
 """What the README and the documentation show works as it stands."""
 
 import ast
+import asyncio
 import contextlib
 import importlib.util
 import inspect
@@ -90,6 +91,8 @@ async def test_every_block_runs_in_order_and_shows_what_the_page_says(dsn, execu
     for (language, code), (following, said) in zip(found, [*found[1:], ("", "")], strict=True):
         if language == "sql":
             await execute(code)
+        if language == "sh" and "reviewlab init" in code:
+            await asyncio.to_thread(cli.app, words_of(code)[0][1:], standalone_mode=False)
         if language == "python":
             shown = await execute_like_a_cell(code, namespace, page=page)
             if following == "text" and steady(said) != steady(shown):
@@ -101,11 +104,15 @@ async def test_every_block_runs_in_order_and_shows_what_the_page_says(dsn, execu
     assert not differing, "\n\n".join(differing)
 
 
+def words_of(code: str) -> list[list[str]]:
+    """The words of every command of a shell block."""
+    lines = re.split(r"\n|&&|(?<!\|)\|(?!\|)", code.replace("\\\n", " "))
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
 def commands(page: Path) -> list[list[str]]:
     """The words of every command in the shell blocks."""
-    lines = "\n".join(code for language, code in blocks(page) if language == "sh").replace("\\\n", " ")
-    words = [shlex.split(line, comments=True) for line in re.split(r"\n|&&|(?<!\|)\|(?!\|)", lines)]
-    return [line for line in words if line]
+    return [words for language, code in blocks(page) if language == "sh" for words in words_of(code)]
 
 
 def fault_of(words: list[str], targets: set[str], extras: set[str]) -> str | None:
