@@ -111,7 +111,7 @@ def _column(reviews: pd.DataFrame | pa.Table, name: str) -> pa.ChunkedArray:
     """A column as Arrow has it; Python objects are checked one by one, as a model's."""
     if isinstance(reviews, pa.Table):
         return reviews[name]
-    column = reviews[name].infer_objects()
+    column = reviews[name]
     if column.dtype != object:
         array = pa.array(column, from_pandas=True)
     else:

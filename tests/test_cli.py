@@ -61,6 +61,23 @@ async def test_load_adds_a_file(dsn, fetch, tmp_path):
     assert len(await fetch("select from reviews")) == 1
 
 
+async def test_load_updates_what_is_there(dsn, execute, fetch, tmp_path):
+    """
+    Tonight's export has most of last night's reviews again, and knows nothing of private texts.
+    """
+    key = "00000000-0000-0000-0000-000000000001"
+    await execute(f"insert into reviews values ('{key}', 'good', 'to you only', 4, '2024-01-01')")
+    (tmp_path / "reviews.csv").write_text(
+        f"review_id,public_review,rating,submitted_at\n{key},bad,1,2024-01-01\n{key[:-1]}2,fine,5,2024-01-02\n"
+    )
+
+    done = await reviewlab("load", "--on-conflict", "update", str(tmp_path / "reviews.csv"), DATABASE_URL=dsn)
+
+    assert (done.returncode, done.stdout.strip()) == (0, "2 reviews added or replaced")
+    found = await fetch("select public_review, private_review from reviews order by review_id")
+    assert [tuple(row) for row in found] == [("bad", "to you only"), ("fine", None)]
+
+
 async def test_report_writes_a_page_and_says_where(dsn, execute, tmp_path):
     """
     The whole way from a question to a page, without a notebook.

@@ -173,6 +173,21 @@ async def show(connection):
     return await connection.fetchval("show statement_timeout"), await connection.fetchval("show transaction_read_only")
 
 
+@pytest.mark.parametrize("hint", ["?pgbouncer=true", ""])
+async def test_many_reviews_are_written_through_a_pooler(pooled_dsn, hint):
+    """
+    The table in which they wait must be gone before the connection is somebody else's.
+    """
+    async with connect(pooled_dsn + hint, write=True) as lab:
+        known = await lab.repo.list_reviews()
+
+        written = await gathered([lab.repo.create_reviews(known, on_conflict="update") for _ in range(6)])
+        skipped = await gathered([lab.repo.create_reviews(known, on_conflict="skip") for _ in range(6)])
+
+        assert written + skipped == [3000] * 6 + [0] * 6
+        assert await lab.repo.list_reviews() == known
+
+
 async def test_what_a_pooler_refuses_is_said(pooled_dsn):
     """
     "unsupported startup parameter" is no help to anybody.
