@@ -60,11 +60,10 @@ async def naming(file: Path) -> AsyncIterator[None]:
 def _read_parquet(file: Path, settings: Settings) -> Pieces:
     from pyarrow import parquet
 
+    _open(file).close()  # says better why it cannot be read
     try:
         source = parquet.ParquetFile(file)
-    except OSError as error:
-        raise ReviewDataError(f"{file} cannot be read: {error.strerror or 'not a file'}") from None
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, OSError):
         raise ReviewDataError(f"{file.name} is not a Parquet file, or not a whole one") from None
     check_names(source.schema_arrow.names, of=file.name)
     return _parquet_rows(source, settings)

@@ -65,6 +65,7 @@ BAD = {
     "there.csv": (HEADER + f"{ID}9,{SECRET},,5,2024-01-01\n", "line 2: its review_id is there already"),
     "short.csv": (HEADER + f"{ID}1,{SECRET},5\n", "line 2: it has 3 values, needed are 5"),
     "latin.csv": (HEADER.encode() + f"{ID}1,".encode() + b"\xe4\xff,,5,2024-01-01\n", "a text is not UTF-8"),
+    "fake.parquet": (HEADER, "is not a Parquet file"),
     "fake.csv.gz": (HEADER, "is called .gz and is not compressed by gzip"),
     "cut.csv.gz": (gzip.compress((HEADER + f"{ID}1,{SECRET},,5,2024-01-01\n" * 99).encode())[:-20], "is it whole"),
 }
@@ -84,6 +85,15 @@ async def test_a_bad_file_is_named_by_line_and_column_and_changes_nothing(databa
 
     assert SECRET not in str(raised.value)
     assert [row["public_review"] for row in await fetch("select public_review from reviews")] == ["here"]
+
+
+@pytest.mark.parametrize("name", ["reviews.csv", "reviews.csv.gz", "reviews.parquet"])
+async def test_a_file_that_is_not_there_is_said_so(database, tmp_path, name):
+    """
+    A path is easily misspelt.
+    """
+    with pytest.raises(ReviewDataError, match=f"{name} cannot be read: No such file or directory"):
+        await load.load_reviews(database, tmp_path / name)
 
 
 async def test_a_bad_row_late_in_a_large_file_undoes_all_of_it(database, fetch, tmp_path, monkeypatch):
