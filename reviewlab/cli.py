@@ -90,10 +90,12 @@ def open_lab(
 
 
 @app.command()
-def init() -> None:
+def init(
+    notify: Annotated[bool, typer.Option("--notify", help="Have the table announce its changes: lab.watch().")] = False,
+) -> None:
     """Create the table reviews and its index where they are missing."""
-    _run(opening.init(load_settings()))
-    out.print("the table reviews is there")
+    _run(opening.init(load_settings(), notify=notify))
+    out.print("the table reviews is there" + (", and announces its changes" if notify else ""))
 
 
 @app.command(name="load")

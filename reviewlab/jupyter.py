@@ -73,6 +73,13 @@ def make_interruptible() -> bool:
     return True
 
 
+async def promptly(awaitable: Awaitable[T]) -> T:
+    """Await so that a notebook's Stop ends it at once."""
+    if in_kernel() and not make_interruptible():
+        return await interruptible(awaitable)
+    return await awaitable
+
+
 async def interruptible(awaitable: Awaitable[T]) -> T:
     """Await with a timer beside it that wakes the loop ten times a second: where `make_interruptible` cannot."""
 

@@ -143,15 +143,16 @@ def is_configured() -> bool:
     return True
 
 
-async def init(settings: Settings) -> None:
-    """Create the table and its index where they are missing.
+async def init(settings: Settings, *, notify: bool = False) -> None:
+    """Create the table and its index where they are missing; with *notify*, have it announce its changes.
 
-    Source: sql/schema/reviews.sql
+    Source: sql/schema/reviews.sql, sql/schema/notify.sql
     """
     database = await Database.open(settings, write=True)
     try:
-        async with database.transaction(doing="sql/schema/reviews.sql", begin=READ_WRITE) as connection:
-            await connection.execute(queries.script("reviews"))
+        for script in ("reviews", "notify") if notify else ("reviews",):
+            async with database.transaction(doing=f"sql/schema/{script}.sql", begin=READ_WRITE) as connection:
+                await connection.execute(queries.script(script))
     finally:
         await database.close()
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
+from reviewlab import live
 from reviewlab.errors import ConfigError, ReviewLabError
 from reviewlab.lab.aggregates import Aggregates
 from reviewlab.lab.base import Moment
 from reviewlab.lab.reads import Reads
 from reviewlab.lending import lend_session, lend_transaction
+from reviewlab.live import Change
 from reviewlab.repo import ReviewsRepo
 from reviewlab.snapshot import open_snapshot
 
@@ -79,6 +81,37 @@ class ReviewLab(Reads, Aggregates):
         lend = lend_transaction if transaction else lend_session
         async with lend(self._database) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def watch(self, *, queue_size: int = 1000) -> AsyncIterator[AsyncIterator[Change]]:
+        """Hear of changes of the table as they are committed, on a connection of its own.
+
+        ::
+
+            async with lab.watch() as changes:
+                async for change in changes:
+                    reviews = await lab.repo.find_reviews_by_ids(change.ids)
+
+        A change names ids, never a text; more than 100 reviews of one statement are one "bulk" with a count.  After a
+        lost connection comes a "gap", and where nobody takes the changes in time an "overflow": read again then.  The
+        table's owner runs ``reviewlab init --notify`` once.
+
+        Parameters
+        ----------
+        queue_size : int
+            How many changes wait to be taken; beyond that the oldest give way.
+
+        Raises
+        ------
+        SchemaError
+            If the table does not announce its changes.
+        ConfigError
+            If a transaction pooler or a standby stands there, over which no notification comes.
+        """
+        if self._reader is not self._database:
+            raise ReviewLabError("a snapshot does not change: watch on the lab itself")
+        async with live.watch(self._database, queue_size=queue_size) as changes:
+            yield changes
 
     async def explore(self) -> "Explorer":
         """Look around without writing code: a widget whose chart follows its controls, and which shows its code.

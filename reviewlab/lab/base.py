@@ -30,9 +30,7 @@ class Base:
 
     async def _await(self, work: Awaitable[T]) -> T:
         """Await so that a notebook's Stop ends it at once."""
-        if jupyter.in_kernel() and not jupyter.make_interruptible():
-            return await jupyter.interruptible(work)
-        return await work
+        return await jupyter.promptly(work)
 
     async def _find_scale(self, asked: tuple[int, int] | None) -> tuple[int, int]:
         if asked is not None:
