@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reviewlab import charts
-from reviewlab.charts.dates import moment_words, row_words
+from reviewlab.charts.dates import moment_words, period_words
 from reviewlab.charts.periods import read_periods
 from reviewlab.explore.question import Question
 
@@ -57,7 +57,7 @@ def periods(frame: pd.DataFrame) -> list[tuple[str, Period]]:
     read = read_periods(frame)
     for begin, end, n in zip(read.bucket[::-1], read.bucket_end[::-1], read.read.n.sum(axis=1)[::-1], strict=True):
         if n:
-            choices.append((f"{row_words(begin, read.name)} ({n:,})", (begin, end)))
+            choices.append((f"{period_words(begin, read.name)} ({n:,})", (begin, end)))
     return choices
 
 
@@ -76,8 +76,9 @@ def table(reviews: pd.DataFrame, *, caption: str) -> str:
         for when, rating, text in zip(*(reviews[name] for name in COLUMNS), strict=True)
     )
     head = "".join(f'<th scope="col" {cell}">{name}</th>' for name in ("submitted", "rating", "public review"))
+    style = f"max-height:30em; overflow:auto; line-height:1.4; color:{INK}"
     return (
-        f'<div tabindex="0" role="region" aria-label="Reviews" style="max-height:30em; overflow:auto; color:{INK}">'
+        f'<div tabindex="0" role="region" aria-label="Reviews" style="{style}">'
         f'<table style="border-collapse:collapse"><caption style="text-align:left">{html.escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )

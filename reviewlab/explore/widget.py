@@ -60,7 +60,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self, lab: "ReviewLab", extent: "pd.Series[Any]") -> None:
         self._loop = asyncio.get_running_loop()
-        self._running: dict[asyncio.Task[None], str] = {}
+        self._running: dict[asyncio.Task[None], widgets.HTML] = {}
         self._lab, self._name = lab, _name_of(lab)
         self._limits = (None, None) if pd.isna(extent["first"]) else (extent["first"].date(), extent["last"].date())
         self._read: tuple[Any, pd.DataFrame] = (None, pd.DataFrame())
@@ -114,15 +114,19 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             part.close()
         super().close()
 
+    def __repr__(self) -> str:
+        return f"<Explorer: {self.question.code(self._name).splitlines()[-1]}>"
+
     def _call(self, work: Callable[..., None], *arguments: Any) -> None:
         self._loop.call_soon_threadsafe(work, *arguments)
 
     def _press(self, name: str) -> None:
-        if name == "stop":
-            self._stop()
-            self.status.value = views.status("stopped")
-        else:
+        if name != "stop":
             self._turn(self._page + (1 if name == "next" else -1))
+            return
+        for place in self._running.values():
+            place.value = views.status("stopped")
+        self._stop()
 
     def _change(self, name: str) -> None:
         if name == "period":
@@ -130,23 +134,24 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
                 self._turn(0)
             return
         self.controls["every"].disabled = not self.question.drawn.takes_period
-        self._start("chart", self._draw, after=TYPING if name == "text" else 0)
+        self._start(self.status, self._draw, after=TYPING if name == "text" else 0)
 
     def _turn(self, page: int) -> None:
         """Show a page of the reviews, where somebody looks at them."""
         self._page = page
         if self.tabs.selected_index == 1:
-            self._start("table", self._list)
+            self._start(self.table, self._list)
 
-    def _stop(self, name: str | None = None) -> None:
-        for task, running in self._running.items():
-            if name in (None, running):
+    def _stop(self, place: widgets.HTML | None = None) -> None:
+        for task, used in self._running.items():
+            if place in (None, used):
                 task.cancel()
 
-    def _start(self, name: str, work: Callable[[], Awaitable[None]], *, after: float = 0) -> None:
-        self._stop(None if name == "chart" else name)
-        task = self._loop.create_task(self._run(work, [*self._running], after))
-        self._running[task] = name
+    def _start(self, place: widgets.HTML, work: Callable[[], Awaitable[str]], *, after: float = 0) -> None:
+        """Begin work whose end is told in a place, instead of what goes on for it; a new chart makes all else old."""
+        self._stop(None if place is self.status else place)
+        task = self._loop.create_task(self._run(place, work, [*self._running], after))
+        self._running[task] = place
         task.add_done_callback(self._end)
         self.controls["stop"].disabled = False
 
@@ -154,43 +159,41 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         del self._running[task]
         self.controls["stop"].disabled = not self._running
 
-    async def _run(self, work: Callable[[], Awaitable[None]], before: list[asyncio.Task[None]], after: float) -> None:
+    async def _run(
+        self, place: widgets.HTML, work: Callable[[], Awaitable[str]], before: list[asyncio.Task[None]], after: float
+    ) -> None:
         await asyncio.sleep(after)
         if before:
             await asyncio.wait(before)  # one query at a time: until then the server has not given up the last one
-        self.status.value = views.status("reading …")
-        began = time.monotonic()
+        place.value = views.status("reading …")
         try:
-            await work()
+            place.value = await work()
         except (ReviewLabError, ValueError) as error:
-            self.status.value = views.alarm(str(error))
+            place.value = views.alarm(str(error))
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
-            self.status.value = views.alarm(f"this cannot be shown: {type(error).__name__}: {error}")
-        else:
-            seconds = time.monotonic() - began
-            self.status.value = views.status(f"{views.n_reviews(self.data):,} reviews · {seconds:.2f} s")
+            place.value = views.alarm(f"this cannot be shown: {type(error).__name__}: {error}")
 
-    async def _draw(self) -> None:
-        question = self.question
-        if self._read[0] != question.asked:
-            self._read = question.asked, await question.ask(self._lab)
-        self.picture.value = await self._loop.run_in_executor(_pen, views.picture, self.data, question)
+    async def _draw(self) -> str:
+        question, began = self.question, time.monotonic()
+        data = self.data if self._read[0] == question.asked else await question.ask(self._lab)
+        self._read = question.asked, data
+        self.picture.value = await self._loop.run_in_executor(_pen, views.picture, data, question)
         self.code.value = views.code(question.code(self._name))
         self._turn(0)
+        return views.status(f"{views.n_reviews(data):,} reviews · {time.monotonic() - began:.2f} s")
 
-    async def _list(self) -> None:
+    async def _list(self) -> str:
         self._offer(self.data)
-        period, filters = self.controls["period"], dict(self.question.filters)
-        filters |= dict(zip(("since", "until"), period.value, strict=False))
-        begin = self._page * PAGE
-        found = await self._lab.reviews(
-            **filters, columns=views.COLUMNS, order_by="submitted_at desc", limit=begin + PAGE + 1, progress=False
-        )
+        period, begin = self.controls["period"], self._page * PAGE
+        _, _, filters = self._read[0]
+        filters = filters | dict(zip(("since", "until"), period.value, strict=False))
+        filters |= {"columns": views.COLUMNS, "order_by": "submitted_at desc", "limit": begin + PAGE + 1}
+        found = await self._lab.reviews(**filters, progress=False)
         page = found.iloc[begin : begin + PAGE]
-        caption = f"{period.label}, newest first: {begin + 1:,} to {begin + len(page):,}" if len(page) else "no reviews"
-        self.table.value = views.table(page, caption=caption)
         self.controls["previous"].disabled = begin == 0
         self.controls["next"].disabled = len(found) <= begin + PAGE
+        caption = f"{period.label}, newest first: {begin + 1:,} to {begin + len(page):,}" if len(page) else "no reviews"
+        return views.table(page, caption=caption)
 
     def _offer(self, frame: pd.DataFrame) -> None:
         """Offer the periods of a chart, and stay in the chosen one where it is among them."""
@@ -204,6 +207,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
 
 def _controls(limits: tuple[date | None, date | None], scale: tuple[int, int]) -> dict[str, Any]:
     look = {"style": {"description_width": "initial"}, "layout": {"width": "auto", "margin": "2px 8px 2px 2px"}}
+    wide = {"layout": {"width": "9em", "flex": "0 0 auto"}}
     first, last = limits
     ratings = tuple(range(scale[0], scale[1] + 1))
     zones = [("as stored", ""), *((zone, zone) for zone in sorted(available_timezones() - {"localtime"}))]
@@ -215,7 +219,7 @@ def _controls(limits: tuple[date | None, date | None], scale: tuple[int, int]) -
         "last": _Day(description="Last day", value=last, **days, **look),
         "tz": widgets.Dropdown(description="Time zone", options=zones, **look),
         "ratings": widgets.SelectMultiple(
-            description="Ratings", options=ratings, value=ratings, rows=min(len(ratings), 5), **look
+            description="Ratings", options=ratings, value=ratings, rows=min(len(ratings), 5), **look | wide
         ),
         "text": widgets.Text(description="Text", placeholder="part of a public review", **look),
         "stop": widgets.Button(description="Stop", disabled=True, layout=look["layout"]),
