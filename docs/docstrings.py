@@ -8,6 +8,7 @@ import griffe
 
 SECTION = re.compile(r"^(?=\w+\n-{3,}$)", re.MULTILINE)
 SOURCE = re.compile(r"\n*^Source: .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
+EXAMPLE = re.compile(r"^::\n\n((?: {4}.*\n?|\n)+)", re.MULTILINE)
 TABLE = re.compile(r"(?:^ {4}.*\n?|^\n)+", re.MULTILINE)
 NAME = re.compile(r"(?<![`\w])`(\w+)`(?!`)")
 EVERYWHERE = ("connect", "demo", "ReviewLab", "ReviewModel", "Settings")
@@ -33,7 +34,7 @@ def tidy(text: str) -> str:
     """Put the source before the sections, and keep what is returned in one piece, its table as a code block."""
     source = SOURCE.search(text)
     first, *sections = SECTION.split(SOURCE.sub("", text))
-    first = re.sub(r"^::\n\n", "", first, flags=re.MULTILINE).strip()
+    first = EXAMPLE.sub(lambda found: _fenced(found[1], "text" if "──" in found[1] else "python"), first).strip()
     where = [re.sub(r"[\w/]+\.sql", r"`\g<0>`", source[0].strip())] if source else []
     return "\n\n".join([first, *where, *(_in_one_piece(section.strip()) for section in sections)])
 
@@ -50,7 +51,9 @@ def _in_one_piece(section: str) -> str:
     kind, _, rest = section.partition("\n\n")
     if not section.startswith("Returns\n") or not rest:
         return section
-    fenced = TABLE.sub(
-        lambda table: f"\n```text\n{dedent(table[0]).strip()}\n```\n\n" if table[0].strip() else "\n", rest
-    )
+    fenced = TABLE.sub(lambda table: _fenced(table[0], "text") if table[0].strip() else "\n", rest)
     return f"{kind}\n\n{indent(fenced, '    ')}"
+
+
+def _fenced(block: str, language: str) -> str:
+    return f"\n```{language}\n{dedent(block).strip()}\n```\n\n"
