@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from reviewlab.settings import Settings, load_settings
 ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "docs" / "gallery" / "README.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 CHANGING = re.compile(
     r"(?<=  server     PostgreSQL ).*|(?<=  database   ).*|(?<=  role       ).*|\d\d [A-Z][a-z]{2} \d{4}( \d\d:\d\d)?"
 )
@@ -37,7 +38,8 @@ OTHER_COMMANDS = {"cd", "conda", "export", "git", "nbstripout", "psql", "pgbounc
 
 def blocks(page: Path) -> list[tuple[str, str]]:
     """The language and the lines of each fenced block."""
-    return FENCE.findall(page.read_text(encoding="utf-8"))
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [(language, textwrap.dedent(code)) for _, language, code in found]
 
 
 def named(pages: list[Path]) -> Any:
