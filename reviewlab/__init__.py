@@ -79,5 +79,12 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'reviewlab' has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Answer ``%load_ext reviewlab``: see `reviewlab.magic`."""
+    from reviewlab import magic
+
+    magic.load(shell)
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)
