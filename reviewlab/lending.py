@@ -19,7 +19,7 @@ async def lend_transaction(database: Database) -> AsyncIterator[asyncpg.Connecti
 
     @asynccontextmanager
     async def begun(doing: str, *, outcome: str) -> AsyncIterator[asyncpg.Connection]:
-        async with _lend(database, doing, outcome=outcome) as connection:
+        async with lend(database, doing, outcome=outcome) as connection:
             # begun by the driver, whose own transactions are savepoints only within one that it knows
             isolation = "repeatable_read" if reading else None
             await connection.transaction(isolation=isolation, readonly=reading).start()
@@ -36,7 +36,7 @@ async def lend_session(database: Database) -> AsyncIterator[asyncpg.Connection]:
     if database.pooler:
         raise ConfigError("a transaction pooler keeps no session: connect past it, or leave transaction=False out")
     try:
-        async with _lend(database, "connection") as connection:
+        async with lend(database, "connection") as connection:
             await connection.execute(session_preamble(database.settings, write=database.write))
             yield connection
     except ConnectionLostError as error:
@@ -45,8 +45,8 @@ async def lend_session(database: Database) -> AsyncIterator[asyncpg.Connection]:
 
 
 @asynccontextmanager
-async def _lend(database: Database, doing: str, *, outcome: str = "") -> AsyncIterator[asyncpg.Connection]:
-    """Open a connection, translate what goes wrong with it, and close it; bounded in number and time."""
+async def lend(database: Database, doing: str, *, outcome: str = "") -> AsyncIterator[asyncpg.Connection]:
+    """Open a connection as it is, translate what goes wrong with it, and close it; bounded in number and time."""
     limit = database.settings.acquire_timeout
     try:
         async with asyncio.timeout(limit):

@@ -23,7 +23,7 @@ from reviewlab.errors import (
     QueryTimeoutError,
     SchemaError,
 )
-from reviewlab.lending import lend_session
+from reviewlab.lending import lend
 from reviewlab.transactions import cut
 
 HEARTBEAT = 10.0
@@ -159,20 +159,20 @@ async def _listen(database: Database, changes: Changes) -> None:
     """Listen until the connection is lost."""
     if database.pooler:
         raise _pooled()
+    channel = await database.read(_channel, doing="sql/announced.sql")
     lost = asyncio.get_running_loop().create_future()
-    async with lend_session(database) as connection:
+    async with lend(database, "watch") as connection:
         connection.add_termination_listener(lambda _: lost.set_result(None))
-        found = await connection.fetchrow(queries.load("announced").numbered)
-        _check(found)
-        if found["pid"] != connection.get_server_pid():  # something stands between
-            await _probe(database, connection)
-        await connection.add_listener(found["channel"], changes.hear)
+        if await connection.fetchval("select pg_backend_pid()") != connection.get_server_pid():
+            await _probe(database, connection)  # something stands between
+        await connection.add_listener(channel, changes.hear)
         changes.begin()
         while not (await asyncio.wait({lost}, timeout=HEARTBEAT))[0]:
             await _ask_whether_alive(connection)
 
 
-def _check(found: asyncpg.Record) -> None:
+async def _channel(connection: Any) -> str:
+    found = await connection.fetchrow(queries.load("announced").numbered)
     if found["channel"] is None:
         raise SchemaError(
             "there is no table reviews on the search path: run `reviewlab init --notify`, or set db_schema"
@@ -181,6 +181,7 @@ def _check(found: asyncpg.Record) -> None:
         raise ConfigError("a standby takes no LISTEN: connect to the primary server to watch")
     if found["triggers"] < _ALL_TRIGGERS:
         raise SchemaError("the table reviews does not announce its changes: its owner runs `reviewlab init --notify`")
+    return str(found["channel"])
 
 
 async def _probe(database: Database, connection: asyncpg.Connection) -> None:

@@ -10,7 +10,8 @@ from conftest import FULL, gathered, pool_is_whole
 from pyarrow import parquet
 from sweep import sweep
 
-from reviewlab import ReviewLab, connect
+from reviewlab import ReviewLab, connect, opening
+from reviewlab.settings import load_settings
 
 ARGUMENTS = {"sql": ("select 1 as n",), "value": ("select 1",)}
 ELSEWHERE = {"close", "export_parquet"}
@@ -97,6 +98,28 @@ async def test_a_long_read_may_be_stopped_wherever_it_waits(lab, some_reviews, l
     n_points = await sweep(lambda: operation(lab), leaves_nothing)
 
     print(f"figure: {operation.__name__} was stopped at {n_points} points")
+    assert n_points > 5
+
+
+async def test_a_watch_may_be_stopped_wherever_it_waits(lab, dsn, leaves_nothing, backends):
+    """
+    Its connection is none of the pool, which would not notice that it was left open.
+    """
+    await opening.init(load_settings(dsn), notify=True)
+    message = '{"operation": "truncate", "moment": "2024-01-01T00:00:00Z"}'
+
+    async def hear_one() -> None:
+        async with lab.watch() as changes:
+            await lab.value("select pg_notify('reviews.public', :message)::text", message=message)
+            await anext(changes)
+
+    async def look() -> None:
+        await leaves_nothing()
+        await backends.all_gone(condition="query ilike 'listen%'", seconds=1)
+
+    n_points = await sweep(hear_one, look)
+
+    print(f"figure: watching was stopped at {n_points} points")
     assert n_points > 5
 
 

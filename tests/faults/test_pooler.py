@@ -18,7 +18,7 @@ from conftest import gathered, pool_is_whole
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from reviewlab import ConfigError, ReviewLabError, connect, queries
+from reviewlab import ConfigError, ReviewLabError, connect, opening, queries
 from reviewlab.contrib.sqlalchemy import Review, engine
 from reviewlab.server import Server
 from reviewlab.settings import load_settings
@@ -28,6 +28,7 @@ POOL_SIZE = 3
 CONFIG = """
 [databases]
 * = host=127.0.0.1 port={port} user=postgres password={password}
+sessions = host=127.0.0.1 port={port} user=postgres password={password} dbname=postgres pool_mode=session
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {listen}
@@ -280,3 +281,37 @@ async def test_sqlalchemy_works_through_a_pooler(pooled_dsn):
     await rest.close()
     assert set(found) == {(1800, "7s", "on")}
     assert left == [0, "0"]
+
+
+@pytest.mark.parametrize("hint", ["?pgbouncer=true", ""])
+async def test_a_watch_over_transactions_is_refused_and_changes_nothing_there(pooled_dsn, pooled, hint):
+    """
+    No notification would ever come, and what one sets stays on somebody else's connection.
+    """
+    await opening.init(load_settings(pooled[1]), notify=True)
+    async with connect(pooled_dsn + hint) as lab:
+        with pytest.raises(ConfigError, match="connect past it, to PostgreSQL itself, to watch"):
+            async with lab.watch():
+                pass
+
+        rest = await asyncpg.connect(pooled_dsn, statement_cache_size=0)
+        left = [await rest.fetchval(f"show {name}") for name in ("statement_timeout", "default_transaction_read_only")]
+        await rest.close()
+        assert left == ["0", "off"]
+        assert await pool_is_whole(lab)
+
+
+async def test_a_watch_over_a_pooler_of_sessions_works(pooled_dsn, pooled):
+    """
+    There each client keeps its connection of the server.
+    """
+    await opening.init(load_settings(pooled[1]), notify=True)
+    async with connect(pooled_dsn.removesuffix("/postgres") + "/sessions") as lab, lab.watch() as changes:
+        direct = await asyncpg.connect(pooled[1])
+        await direct.execute("update reviews set rating = rating where submitted_at = '2024-01-02'")
+        await direct.close()
+
+        async with asyncio.timeout(5):
+            change = await anext(changes)
+
+    assert (change.operation, change.count) == ("update", 1)
