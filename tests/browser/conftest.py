@@ -129,6 +129,16 @@ async def backends(jupyterlab: JupyterLab) -> AsyncIterator[Callable[..., Awaita
 
 
 @pytest.fixture
+def no_backend(backends: Callable[..., Awaitable[int]]) -> Callable[[], Awaitable[bool]]:
+    """Whether the labs have left the server; it hears of that a moment after they do."""
+
+    async def left() -> bool:
+        return await backends() == 0
+
+    return left
+
+
+@pytest.fixture
 def until() -> Callable[..., Awaitable[float]]:
     """Wait for a condition, and return the seconds."""
 

@@ -35,11 +35,10 @@ async def test_lab_opens_the_first_notebook_and_run_all_reaches_a_chart(jupyterl
     print(f"figure: JupyterLab's page was ready after {loaded - began:.1f} s")
     print(f"figure: Run All reached the first chart {time.monotonic() - loaded:.1f} s later, limit 20 s")
     assert notebook.page.url.endswith("01_first_look.ipynb")
-    await notebook.ended()
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-async def test_run_all_ends_with_every_figure_on_the_page_and_its_alt_text(notebook, backends, name):
+async def test_run_all_ends_with_every_figure_on_the_page_and_its_alt_text(notebook, no_backend, until, name):
     """
     A page that stops half-way, or shows nothing to a screen reader, is no notebook to start from.
     """
@@ -59,10 +58,10 @@ async def test_run_all_ends_with_every_figure_on_the_page_and_its_alt_text(noteb
         await picture.scroll_into_view_if_needed()
         assert await picture.evaluate("image => image.naturalWidth") > 300
         await notebook.shoot(f"figure {number + 1}")
-    assert await backends() == 0
+    await until(no_backend)
 
 
-async def test_after_a_restart_run_all_works_and_no_backend_stays(notebook, backends, until):
+async def test_after_a_restart_run_all_works_and_no_backend_stays(notebook, backends, no_backend, until):
     """
     Restart and Run All is what one does before trusting a notebook; the lab of before was never closed.
     """
@@ -78,8 +77,4 @@ async def test_after_a_restart_run_all_works_and_no_backend_stays(notebook, back
 
     assert await notebook.complaints().all_text_contents() == []
     assert await notebook.pictures().count() == len(drawn_by("01_first_look.ipynb"))
-
-    async def no_backend() -> bool:
-        return await backends() == 0
-
     await until(no_backend)
