@@ -81,9 +81,7 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """Answer ``%load_ext reviewlab``: see `reviewlab.magic`."""
-    from reviewlab import magic
-
-    magic.load(shell)
+    importlib.import_module("reviewlab.magic").load(shell)
 
 
 def __dir__() -> list[str]:
