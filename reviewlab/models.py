@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
+from reviewlab import displays
 from reviewlab.errors import ReviewDataError
 
 T = TypeVar("T")
@@ -48,6 +49,9 @@ Text = Annotated[str, AfterValidator(_storable)]
 Rating = Annotated[StrictInt, Field(ge=-(2**31), lt=2**31), BeforeValidator(_as_int)]
 
 
+_SHOWN = ("review_id", "rating", "submitted_at", "public_review")
+
+
 class ReviewModel(BaseModel):
     """One review.
 
@@ -64,6 +68,9 @@ class ReviewModel(BaseModel):
     rating: Rating
     submitted_at: Annotated[datetime, AfterValidator(_naive)]
 
+    def _repr_html_(self) -> str:
+        return displays.table("Review", zip(_SHOWN, _shown(self), strict=True))
+
 
 class ReviewPage(BaseModel):
     """Some reviews, and how many there are in all; unpacks as ``reviews, total``."""
@@ -79,6 +86,27 @@ class ReviewPage(BaseModel):
         """Unpack as ``reviews, total``."""
         yield self.reviews
         yield self.total
+
+    def __repr__(self) -> str:
+        return f"<ReviewPage: {self._caption}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return displays.grid(self._caption, _SHOWN, map(_shown, self.reviews))
+
+    @property
+    def _caption(self) -> str:
+        last = self.offset + len(self.reviews)
+        return (
+            f"reviews {self.offset + 1:,} to {last:,} of {self.total:,}"
+            if self.reviews
+            else f"none of {self.total:,} reviews"
+        )
+
+
+def _shown(review: ReviewModel) -> list[str]:
+    return [str(getattr(review, name)) for name in _SHOWN]
 
 
 _REVIEWS = TypeAdapter(list[ReviewModel])

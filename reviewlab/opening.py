@@ -24,6 +24,9 @@ class Opening(Awaitable[ReviewLab]):
     def __await__(self) -> Generator[Any, None, ReviewLab]:
         return self._open_lab().__await__()
 
+    def __repr__(self) -> str:
+        return "<a lab that is not open yet: lab = await connect(), or async with connect() as lab>"
+
     async def __aenter__(self) -> ReviewLab:
         self._lab = await self
         return self._lab

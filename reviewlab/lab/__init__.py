@@ -1,7 +1,6 @@
 """The analyst's face: each helper answers one question with a DataFrame."""
 
 import asyncio
-import html
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
-from reviewlab import live
-from reviewlab.errors import ConfigError, ReviewLabError
+from reviewlab import displays, live
+from reviewlab.errors import ConfigError, ReviewLabError, WrongLoopError
 from reviewlab.lab.aggregates import Aggregates
 from reviewlab.lab.base import Moment
 from reviewlab.lab.reads import Reads
@@ -155,13 +154,17 @@ class ReviewLab(Reads, Aggregates):
         await self.close()
 
     def __repr__(self) -> str:
-        width = max(len(name) for name, _ in self.facts.rows())
-        return "ReviewLab\n" + "\n".join(f"  {name:<{width}}  {value}" for name, value in self.facts.rows())
+        return displays.lines("ReviewLab", self._rows())
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th scope='row' style='text-align:left'>{html.escape(name)}</th>"
-            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for name, value in self.facts.rows()
-        )
-        return f"<table><caption style='text-align:left'><b>ReviewLab</b></caption><tbody>{rows}</tbody></table>"
+        return displays.table("ReviewLab", self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
+        try:
+            stats = self._database.stats()
+            pool = f"{stats['open']} of at most {stats['most']} connections open, {stats['in_use']} in use"
+        except WrongLoopError:  # that of `reviewlab.run`, as a rule
+            pool = f"at most {self.settings.max_connections} connections"
+        except ReviewLabError as error:
+            pool = str(error)
+        return [*self.facts.rows(), ("pool", pool)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reviewlab import buckets, frames, grids, queries, selection
+from reviewlab import buckets, displays, frames, grids, queries, selection
 from reviewlab.lab.base import Base, Moment
 
 
@@ -54,7 +54,7 @@ class Aggregates(Base):
         if tz is not None:
             moments = buckets.localize(moments, tz=tz, stored_tz=self.settings.stored_tz)
         seen = None if row["rating_lowest"] is None else (row["rating_lowest"], row["rating_highest"])
-        return pd.Series(
+        return displays.Summary(
             {
                 "first": moments[0],
                 "last": moments[1],

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from reviewlab import displays
 from reviewlab.ratings.counts import Counts, read_counts
 
 OUTSIDE = pd.CategoricalDtype(["low", "in", "high"], ordered=True)
@@ -41,8 +42,8 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> "pd.Series[float]":
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = n / n.sum(axis=1, keepdims=True)
     differences = {f"diff_{rating}": shares[0, at] - shares[1, at] for at, rating in enumerate(scale)}
-    compared: pd.Series[float] = pd.concat([result, pd.Series(_tests(scale, n)), pd.Series(differences, dtype=float)])
-    return compared
+    compared = pd.concat([result, pd.Series(_tests(scale, n)), pd.Series(differences, dtype=float)])
+    return displays.Summary(compared, name="comparison")
 
 
 def control(
