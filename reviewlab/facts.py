@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from reviewlab import buckets, frames, queries
+from reviewlab import buckets, displays, frames, queries
 from reviewlab.database import Database
 from reviewlab.errors import QueryTimeoutError, SchemaError
 
@@ -39,6 +39,12 @@ class Facts:
     row_security: bool
     bytes_per_review: float | None
     as_of: datetime
+
+    def __repr__(self) -> str:
+        return displays.lines("Facts", self.rows())
+
+    def _repr_html_(self) -> str:
+        return displays.table("Facts", self.rows())
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value, for a person."""

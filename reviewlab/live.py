@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from pydantic import AwareDatetime, BaseModel, Field
 
-from reviewlab import jupyter, queries
+from reviewlab import displays, jupyter, queries
 from reviewlab.database import Database
 from reviewlab.errors import (
     ConfigError,
@@ -62,6 +62,24 @@ class Change(BaseModel, frozen=True):
     ids: tuple[UUID, ...] = ()
     count: int | None = None
     moment: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    def __repr__(self) -> str:
+        return f"<Change: {', '.join(value for _, value in self._rows())}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return displays.table("Change", self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
+        some = " ".join(map(str, self.ids[:3])) + (" …" if len(self.ids) > 3 else "")
+        n = "not known" if self.count is None else f"{self.count:,}"
+        return [
+            ("operation", self.operation),
+            ("n", n),
+            ("ids", some or "none"),
+            ("moment", f"{self.moment:%d %b %Y %H:%M:%S %Z}"),
+        ]
 
 
 class Changes(AsyncIterator[Change]):

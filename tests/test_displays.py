@@ -2,12 +2,15 @@
 
 import asyncio
 import re
+import uuid
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
 import reviewlab
 from reviewlab import connect, ratings
+from reviewlab.live import Change
 from reviewlab.models import ReviewModel
 
 NASTY = "<script>alert('x')</script>"
@@ -130,6 +133,31 @@ async def test_a_page_beyond_the_end_says_how_many_there_are(lab, add_reviews):
     page = await lab.repo.list_reviews_paginated(offset=10)
 
     assert "none of 1 reviews" in page._repr_html_()
+
+
+async def test_facts_are_shown_as_the_lab_shows_them(lab):
+    """
+    Fifteen fields in one line hide the one that is asked for.
+    """
+    shown = dict(read(lab.facts._repr_html_()))
+
+    assert shown == dict(lab.facts.rows())
+    assert repr(lab.facts).splitlines()[0] == "Facts"
+
+
+def test_a_change_says_what_happened_and_names_three_of_its_reviews():
+    """
+    A loop that shows each change must not fill the page with a hundred ids.
+    """
+    ids = tuple(uuid.uuid4() for _ in range(100))
+
+    change = Change(operation="insert", ids=ids, count=100, moment=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+
+    shown = dict(read(change._repr_html_()))
+    assert (shown["operation"], shown["n"]) == ("insert", "100")
+    assert shown["ids"] == f"{ids[0]} {ids[1]} {ids[2]} …"
+    assert repr(change).startswith(f"<Change: insert, 100, {ids[0]}")
+    assert repr(Change(operation="gap")).startswith("<Change: gap, not known, none")
 
 
 @pytest.mark.parametrize("make", [reviewlab.connect, reviewlab.demo])
