@@ -29,7 +29,7 @@ GALLERY = ROOT / "docs" / "gallery" / "README.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 CHANGING = re.compile(
-    r"(?<=  server     PostgreSQL ).*|(?<=  database   ).*|(?<=  role       ).*|\d\d [A-Z][a-z]{2} \d{4}( \d\d:\d\d)?"
+    r"(?<=^  (?:server  |database|role    |pool    )   ).*|\d\d [A-Z][a-z]{2} \d{4}(?: \d\d:\d\d)?", re.MULTILINE
 )
 """What a page shows of somebody's server and day."""
 
