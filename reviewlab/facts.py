@@ -31,6 +31,7 @@ class Facts:
     bypasses_rights: bool
     write: bool
     reads_private: bool
+    reads_ctid: bool
     n_estimated: int | None
     first: datetime | None
     last: datetime | None
@@ -90,6 +91,7 @@ async def find_facts(database: Database) -> Facts:
         bypasses_rights=server["bypasses_rights"],
         write=database.write,
         reads_private=server["reads_private"],
+        reads_ctid=bool(server["reads_ctid"]),
         n_estimated=int(estimated) if estimated is not None and estimated >= 0 else None,
         first=span["first"],
         last=span["last"],

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from reviewlab import queries
 from reviewlab.database import Database, Reader
@@ -21,6 +21,9 @@ MOST_WORKERS = 4
 PARTS_PER_WORKER = 4
 """More parts than connections: none shall wait long for the last one."""
 
+Part: TypeAlias = tuple[Statement, Mapping[str, Any]]
+"""A statement and the values of its parameters."""
+
 _TID_RANGES = 140_000  # the server's number from which a range of pages is read without the others
 
 
@@ -31,8 +34,8 @@ class Selection:
     statement: Statement
     values: Mapping[str, Any]
     whole_table: bool
-    divisible: bool
-    """Whether it may be read in parts: there is no order, limit or sample."""
+    by_blocks: Statement | None
+    """The same for a range of the table's blocks; None where there is an order, limit or sample, so no parts."""
 
 
 def select_reviews(
@@ -52,19 +55,20 @@ def select_reviews(
         raise ValueError("private_review is read only with include_private=True")
     if len(set(wanted)) < len(wanted):
         raise ValueError(f"each column can be asked for once; they are {', '.join(wanted)}")
-    name = f"reviews{'' if sample is None else '_sample'}{'_private' if include_private else ''}"
+    sampled, private = "" if sample is None else "_sample", "_private" if include_private else ""
+    divisible = limit is None and order_by is None and sample is None
     if limit is not None and order_by is None:
         order_by = "submitted_at desc"
-    values = dict(values) | {"first_block": None, "end_block": None}
     if sample is not None:
         if isinstance(sample, bool) or not 0 < sample <= 1:
             raise ValueError(f"sample must be a share of the reviews, more than 0 and at most 1, not {sample!r}")
-        values |= {"percent": 100 * sample, "seed": queries.whole_number(seed, name="seed", least=-(2**31))}
+        seed = queries.whole_number(seed, name="seed", least=-(2**31))
+        values = {**values, "percent": 100 * sample, "seed": seed}
     return Selection(
-        queries.select(queries.load(name), wanted, order_by=order_by, limit=limit),
+        queries.select(queries.load(f"reviews{sampled}{private}"), wanted, order_by=order_by, limit=limit),
         values,
         whole_table=limit is None and sample is None and all(value is None for value in values.values()),
-        divisible=limit is None and order_by is None and sample is None,
+        by_blocks=queries.select(queries.load(f"reviews_blocks{private}"), wanted) if divisible else None,
     )
 
 
@@ -93,8 +97,8 @@ def check_size(selection: Selection, facts: Facts, max_bytes: int) -> None:
 def how_many_workers(selection: Selection, facts: Facts, asked: int | None, most: int) -> int:
     """How many connections to read on: what was asked for, else by size."""
     if asked is not None:
-        return min(queries.whole_number(asked, name="parallel", least=1), most) if selection.divisible else 1
-    if not selection.divisible or _estimated_bytes(selection, facts) < LARGE:
+        return min(queries.whole_number(asked, name="parallel", least=1), most) if selection.by_blocks else 1
+    if not selection.by_blocks or _estimated_bytes(selection, facts) < LARGE:
         return 1
     return max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // 2, most))
 
@@ -104,20 +108,20 @@ async def read(
 ) -> Result:
     """Read the selection on one connection, or in parts on several that see one moment."""
 
-    async def receive_part(connection: Any, part: Mapping[str, Any]) -> Result:
-        values = {**selection.values, **part}
-        return await receive(connection, selection.statement, values, timeout=timeout, meter=meter)
+    async def receive_part(connection: Any, part: Part) -> Result:
+        statement, values = part
+        return await receive(connection, statement, values, timeout=timeout, meter=meter)
 
     doing = selection.statement.doing
     if workers == 1 or not isinstance(reader, Database):
 
         async def work(connection: Any) -> Result:
             meter.restart()
-            return await receive_part(connection, {})
+            return await receive_part(connection, (selection.statement, selection.values))
 
         return await reader.read(work, doing=doing, timeout=timeout)
 
-    async def parts(connection: Any) -> list[dict[str, Any]]:
+    async def parts(connection: Any) -> list[Part]:
         meter.restart()
         return await _parts(connection, selection, facts, workers * PARTS_PER_WORKER)
 
@@ -128,24 +132,22 @@ async def read(
     return whole
 
 
-async def _parts(connection: Any, selection: Selection, facts: Facts, n: int) -> list[dict[str, Any]]:
-    """Ranges that hold each review once: of pages, or of time where time is filtered."""
+async def _parts(connection: Any, selection: Selection, facts: Facts, n: int) -> list[Part]:
+    """Ranges that hold each review once: of blocks, or of time where time is filtered or ctid may not be read."""
     since, until = selection.values["since"], selection.values["until"]
-    borders: list[Any]
-    if since is None and until is None:
+    statement, names, borders = selection.statement, ("since", "until"), list[Any]()
+    if since is None and until is None and facts.reads_ctid and selection.by_blocks is not None:
         if facts.server_number < _TID_RANGES:
-            return [{}]
+            return [(statement, selection.values)]
         pages = (await receive_row(connection, queries.load("table_size"), {}))["pages"]
+        statement, names = selection.by_blocks, ("first_block", "end_block")
         borders = [f"({pages * number // n},0)" for number in range(1, n)] if pages >= n else []
-        names = ("first_block", "end_block")
     else:
         begin, end = since or facts.first, until or facts.last
-        borders = []
         if begin is not None and end is not None and begin < end:
             borders = [begin + (end - begin) / n * number for number in range(1, n)]
-        names = ("since", "until")
-    lows, highs = [selection.values[names[0]], *borders], [*borders, selection.values[names[1]]]
-    return [dict(zip(names, pair, strict=True)) for pair in zip(lows, highs, strict=True)]
+    ranges = zip([since, *borders], [*borders, until], strict=True)
+    return [(statement, {**selection.values, names[0]: low, names[1]: high}) for low, high in ranges]
 
 
 def _estimated_bytes(selection: Selection, facts: Facts) -> float:

@@ -3,8 +3,6 @@
 -- param $2 until timestamp: exclusive; null for no limit
 -- param $3 ratings int4[]: null for all
 -- param $4 pattern text: for LIKE, special characters escaped; null for all
--- param $5 first_block tid: inclusive; null for all
--- param $6 end_block tid: exclusive; null for all
 -- column review_id uuid
 -- column rating int4
 -- column submitted_at timestamp
@@ -15,5 +13,3 @@ where ($1::timestamp is null or submitted_at >= $1::timestamp)
   and ($2::timestamp is null or submitted_at < $2::timestamp)
   and ($3::int4[] is null or rating = any ($3::int4[]))
   and ($4::text is null or public_review ilike $4::text)
-  and ($5::tid is null or ctid >= $5::tid)
-  and ($6::tid is null or ctid < $6::tid)

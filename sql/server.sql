@@ -8,6 +8,7 @@
 -- column in_recovery bool: a standby
 -- column table_name text: with its schema; null if there is no table reviews on the search path
 -- column reads_private bool: the role may read private_review; null without a table
+-- column reads_ctid bool: the role may ask where a row lies; null without a table
 -- column estimated_reviews float4: from the last ANALYZE; -1 if there was none; null without a table
 -- column width float8: bytes a review takes in the table, on average; null without a table
 -- column pages int8: of 8 kB; null without a table
@@ -24,6 +25,7 @@ select current_setting('server_version') as server,
        (select has_column_privilege(c.oid, a.attnum, 'select')
         from pg_catalog.pg_attribute a
         where a.attrelid = c.oid and a.attname = 'private_review') as reads_private,
+       has_column_privilege(c.oid, (-1)::int2, 'select') as reads_ctid,
        c.reltuples as estimated_reviews,
        case when c.reltuples > 0 then pg_relation_size(c.oid)::float8 / c.reltuples end as width,
        case when c.oid is not null then pg_relation_size(c.oid) / 8192 end as pages,
