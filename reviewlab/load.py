@@ -20,6 +20,7 @@ from reviewlab.receiver import in_thread
 from reviewlab.settings import Settings
 
 NO_LIMIT = 1e9
+TABLE, STAGING = {"table_name": "reviews"}, {"schema_name": "pg_temp", "table_name": "new_reviews"}
 OnConflict = Literal["error", "skip", "update"]
 Progress = Callable[[int, float], None]
 """Told how many rows were sent so far, and which share of the whole that is, 0 to 1."""
@@ -106,10 +107,10 @@ async def _write(connection: Any, pieces: Pieces, on_conflict: OnConflict, progr
     while (group := await in_thread(next, groups, None)) is not None:
         schema, some = group
         if on_conflict == "error":
-            n_written += await _copy(connection, "reviews", schema, some, progress)
+            n_written += await _copy(connection, TABLE, schema, some, progress)
         else:
             await _stage(connection, on_conflict)
-            await _copy(connection, "new_reviews", schema, some, progress)
+            await _copy(connection, STAGING, schema, some, progress)
             n_written += await _merge(connection, on_conflict, private=storable.PRIVATE in schema.names)
     return n_written
 
@@ -146,9 +147,11 @@ async def _merge(connection: Any, on_conflict: str, *, private: bool) -> int:
     return int(status.split()[-1])
 
 
-async def _copy(connection: Any, table: str, schema: pa.Schema, pieces: _Numbered, progress: Progress | None) -> int:
+async def _copy(
+    connection: Any, table: dict[str, str], schema: pa.Schema, pieces: _Numbered, progress: Progress | None
+) -> int:
     status = await connection.copy_to_table(
-        table, source=_encode(schema, pieces, progress), columns=schema.names, format="binary", timeout=NO_LIMIT
+        **table, source=_encode(schema, pieces, progress), columns=schema.names, format="binary", timeout=NO_LIMIT
     )
     return int(status.split()[-1])
 

@@ -147,12 +147,16 @@ def is_configured() -> bool:
 
 
 async def init(settings: Settings, *, notify: bool = False) -> None:
-    """Create the table and its index where they are missing; with *notify*, have it announce its changes.
+    """Create the table, its index and its schema where they are missing; with *notify*, have it announce its changes.
 
-    Source: sql/schema/reviews.sql, sql/schema/notify.sql
+    Source: sql/schema/schema.sql, sql/schema/reviews.sql, sql/schema/notify.sql
     """
-    database = await Database.open(settings, write=True)
+    database, schema = await Database.open(settings, write=True), settings.db_schema
+    missing = queries.load("schema_missing")
     try:
+        if schema is not None and (await frames.fetch_row(database, missing, {"name": schema}))["missing"]:
+            async with database.transaction(doing="sql/schema/schema.sql", begin=READ_WRITE) as connection:
+                await connection.execute(queries.script("schema", schema=schema))
         for script in ("reviews", "notify") if notify else ("reviews",):
             async with database.transaction(doing=f"sql/schema/{script}.sql", begin=READ_WRITE) as connection:
                 await connection.execute(queries.script(script))

@@ -28,6 +28,7 @@ ORDERS = {
 }
 _HEADER = re.compile(r"-- (param \$\d+|column) (\w+) ([^:]+)(?::.*)?")
 _EXPLAIN = re.compile(r"\A((?:\s|--[^\n]*\n|/\*.*?\*/)*)explain\b", re.DOTALL | re.IGNORECASE)
+_NAMED = re.compile(r':"(\w+)"')
 _NUMBERED = re.compile(r"\$(\d+)\b")
 
 
@@ -131,9 +132,18 @@ def load(name: str) -> Statement:
     )
 
 
-def script(name: str) -> str:
-    """Read ``sql/schema/<name>.sql``, a script of several statements."""
-    return (folder() / "schema" / f"{name}.sql").read_text(encoding="utf-8")
+def script(name: str, **names: str) -> str:
+    """Read ``sql/schema/<name>.sql``, a script of several statements; *names* stand in it as ``:"name"``."""
+    text = (folder() / "schema" / f"{name}.sql").read_text(encoding="utf-8")
+    return _NAMED.sub(lambda match: identifier(names[match[1]]), text) if names else text
+
+
+def identifier(name: str) -> str:
+    """Write the name of a role, schema or database in quotes, or raise a ValueError."""
+    if "\0" in name or not 0 < len(name.encode(errors="replace")) <= 63:
+        raise ValueError("PostgreSQL's names have 1 to 63 bytes, and no NUL character")
+    quoted = name.replace('"', '""')
+    return f'"{quoted}"'
 
 
 def select(

@@ -43,6 +43,14 @@ def _in_order(scale: tuple[int, int] | None) -> tuple[int, int] | None:
     return scale
 
 
+def _schema_name(name: str | None) -> str | None:
+    if name is None:
+        return None
+    if "\0" in name or not 0 < len(name.encode(errors="replace")) <= 63 or name == "$user" or name[:3] == "pg_":
+        raise ValueError("the name of a schema has 1 to 63 bytes, is not $user, and does not begin with pg_")
+    return name
+
+
 class Settings(BaseSettings):
     """How reviewlab connects, and its limits; frozen, and no repr shows a secret.
 
@@ -80,8 +88,11 @@ class Settings(BaseSettings):
     pooler: bool | None = None
     """Whether a transaction pooler stands between; None recognises one."""
 
-    db_schema: str | None = None
-    """The schema that holds ``reviews``; None leaves the search path as the server has it."""
+    db_schema: Annotated[str | None, AfterValidator(_schema_name)] = None
+    """The schema that holds ``reviews``, and the only one that is searched; None leaves it to the server."""
+
+    row_security: bool = False
+    """Whether policies may hide rows from what is read and counted; False makes that an error."""
 
     stored_tz: str = "UTC"
     """The clock that ``submitted_at`` was written by."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from reviewlab import queries
 from reviewlab.errors import ConnectionLostError, OutcomeUnknownError, QueryError
 from reviewlab.settings import Settings
 from reviewlab.translation import LOST
@@ -59,9 +60,11 @@ def session_preamble(settings: Settings, *, write: bool) -> str:
 def assignments(settings: Settings, limit: float) -> list[str]:
     """Return what SET sets for every transaction of reviewlab; *limit* in seconds, 0 for none."""
     parts = [f"statement_timeout = {int(limit * 1000)}", "timezone = 'UTC'"]
+    # off is an error where a policy would hide rows
+    parts.append(f"row_security = {'on' if settings.row_security else 'off'}")
     if settings.db_schema is not None:
-        name = settings.db_schema.replace('"', '""')
-        parts.append(f'search_path = "{name}", public')
+        # no other schema, whose table could be read instead; a temporary one would come first if it were not named
+        parts.append(f"search_path = {queries.identifier(settings.db_schema)}, pg_temp")
     return parts
 
 

@@ -156,6 +156,8 @@ def _translate_sqlstate(error: asyncpg.PostgresError, *, doing: str, lost: str, 
         )
     if code == "55P03":
         return QueryTimeoutError(f"{doing}: {message}; somebody else holds the lock: try again later", **details)
+    if error.server_source_function == "check_enable_rls":
+        message += "; connect as a role that may see every row, or accept fewer by connect(row_security=True)"
     if code == "25006":
         return ReadOnlyError(f"{doing}: {message}; writing needs connect(write=True) and the primary server", **details)
     if code in ("42P01", "42703") and doing.startswith("sql/"):

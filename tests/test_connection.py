@@ -55,7 +55,7 @@ async def test_a_reading_lab_lends_a_read_only_transaction_with_its_limits(dsn):
     """
     The raw driver must not be a way around the rules by accident.
     """
-    async with connect(dsn, statement_timeout=7.0, db_schema="shop") as lab, lab.connection() as connection:
+    async with connect(dsn, statement_timeout=7.0, db_schema="public") as lab, lab.connection() as connection:
         found = await settings_of(connection)
 
     assert found == {
@@ -63,7 +63,7 @@ async def test_a_reading_lab_lends_a_read_only_transaction_with_its_limits(dsn):
         "transaction_isolation": "repeatable read",
         "statement_timeout": "7s",
         "timezone": "UTC",
-        "search_path": "shop, public",
+        "search_path": "public, pg_temp",
         "application_name": "reviewlab",
     }
 
@@ -282,7 +282,7 @@ async def test_a_session_of_a_reading_lab_has_the_same_limits(dsn):
     Without a transaction there is no SET LOCAL: the session itself has them.
     """
     async with (
-        connect(dsn, statement_timeout=7.0, db_schema="shop") as lab,
+        connect(dsn, statement_timeout=7.0, db_schema="public") as lab,
         lab.connection(transaction=False) as connection,
     ):
         found = await settings_of(connection)
@@ -290,7 +290,7 @@ async def test_a_session_of_a_reading_lab_has_the_same_limits(dsn):
             await connection.execute("create table public.mine ()")
 
     assert found["transaction_read_only"], found["statement_timeout"] == ("on", "7s")
-    assert (found["transaction_isolation"], found["search_path"]) == ("repeatable read", "shop, public")
+    assert (found["transaction_isolation"], found["search_path"]) == ("repeatable read", "public, pg_temp")
 
 
 async def test_a_loss_between_statements_that_were_written_is_not_safe_to_retry(writing_lab):

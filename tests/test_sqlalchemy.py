@@ -85,7 +85,7 @@ async def test_transactions_have_the_same_limits_as_reviewlab_s_own(dsn, pooler)
         "transaction_isolation": "repeatable read",
         "statement_timeout": "7s",
         "timezone": "UTC",
-        "search_path": '"my shop", public',
+        "search_path": '"my shop", pg_temp',
         "application_name": "reviewlab",
     }
     assert after == ("0" if pooler else "7s")
