@@ -134,11 +134,14 @@ async def test_a_message_of_somebody_else_is_passed_over(lab, execute, payload):
     """
     Everybody who may connect may send to the channel.
     """
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with lab.watch() as changes:
         await execute("select pg_notify('reviews.public', $1)", payload)
         await execute(ADD)
 
         assert (await next_of(changes, "insert", "gap", "overflow")).operation == "insert"
+    assert complaints == []
 
 
 async def test_a_watch_may_be_stopped_at_any_time(lab, backends):
