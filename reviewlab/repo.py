@@ -34,9 +34,9 @@ class ReviewsRepo:
     async def find_review_by_id(self, review_id: Id, *, include_private: bool = False) -> ReviewModel | None:
         """Return one review, or None if there is none with that id.
 
-        Source: sql/reviews_by_id.sql, sql/reviews_by_id_private.sql
+        Source: sql/review_by_id.sql, sql/review_by_id_private.sql
         """
-        found = await self.find_reviews_by_ids([review_id], include_private=include_private)
+        found = await self._fetch("review_by_id", as_uuid(review_id), include_private=include_private)
         return found[0] if found else None
 
     async def find_reviews_by_ids(
