@@ -245,17 +245,21 @@ async def test_a_connection_that_is_lost_in_a_statement_says_so(reading):
 
 async def test_an_answer_that_does_not_come_is_an_error_in_time(dsn, monkeypatch):
     """
-    The client's own limit is there for a server or a network that stands still.
+    The client's own limit is there for a server or a network that stands still; such a connection is not used again.
     """
     monkeypatch.setattr("reviewlab.connections.CLIENT_GRACE", -0.9)
     made = engine(load_settings(dsn, statement_timeout=1.0))
 
     with pytest.raises(Exception, match="did not answer within the time limit") as caught:
         async with made.connect() as connection:
+            before = await connection.scalar(select(func.pg_backend_pid()))
             await connection.execute(select(func.pg_sleep(60)))
+    async with made.connect() as connection:
+        after = await connection.scalar(select(func.pg_backend_pid()))
 
     await made.dispose()
     assert type(caught.value).__name__ == "QueryTimeoutError"
+    assert before != after
 
 
 @pytest.mark.parametrize(

@@ -80,11 +80,9 @@ def engine(settings: Settings | None = None, *, write: bool = False) -> AsyncEng
             await connection.execute(session_preamble(settings, write=write))
         return connection
 
-    # a pooler gives each transaction another connection, which knows no statement by its name
-    nameless = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if pooler else {}
-    made: AsyncEngine = create_async_engine(
+    made = create_async_engine(
         URL.create("postgresql+asyncpg", username=target.user, database=target.database),
-        creator=lambda: made.sync_engine.dialect.loaded_dbapi.connect(async_creator_fn=connect, **nameless),
+        async_creator=connect,
         pool_size=settings.max_connections,
         max_overflow=0,
         pool_timeout=settings.acquire_timeout,

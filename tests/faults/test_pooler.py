@@ -259,7 +259,7 @@ async def test_lent_connections_work_through_a_pooler(pooled_dsn):
 
 async def test_sqlalchemy_works_through_a_pooler(pooled_dsn):
     """
-    Its cache of prepared statements names them, and each transaction may meet another server connection.
+    It keeps prepared statements, and each transaction may meet another server connection that knows none of them.
     """
     made = engine(load_settings(pooled_dsn, pooler=True, statement_timeout=7.0))
 
