@@ -115,7 +115,6 @@ def _say_plainly(target: Target, context: ExceptionContext) -> Exception | None:
     if isinstance(said, ReadOnlyError):
         return ReadOnlyError("this engine only reads; to write, make one by engine(write=True)", sqlstate=said.sqlstate)
     if context.sqlalchemy_exception is None:  # no error of a DBAPI, such as that of a network that stands still
-        context.is_disconnect = True
         return said
     context.sqlalchemy_exception.args = (str(said),)
     context.sqlalchemy_exception.params = None
