@@ -117,8 +117,8 @@ def demo(rows: int = 200_000, *, seed: int = 1, csv: str | os.PathLike[str] | No
 async def fill(
     settings: Settings, *, rows: int = 200_000, seed: int = 1, csv: str | os.PathLike[str] | None = None
 ) -> None:
-    """Create the table, and put synthetic reviews, or those of a CSV file, into it if it is empty."""
-    await init(settings)
+    """Create the table with its announcements, and put synthetic reviews, or a CSV file's, into it if it is empty."""
+    await init(settings, notify=True)
     database = await Database.open(settings, write=True)
     try:
         if (await frames.fetch_row(database, queries.load("scale"), {}))["lowest"] is not None:
