@@ -29,7 +29,7 @@ class Case:
     targets: tuple[Target, ...]
 
 
-FAST = ("draining the COPY", *OURS, "ADBC", "connectorx, Arrow", "polars, ADBC")
+FAST = ("draining the COPY", *OURS, "ADBC", "connectorx, Arrow", "connectorx, Arrow, 4 partitions", "polars, ADBC")
 CASES = {
     case.name: case
     for case in (

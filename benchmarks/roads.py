@@ -72,14 +72,15 @@ async def adbc(dsn: str, columns: Sequence[str]) -> AsyncIterator[Any]:
         yield from_arrow(cursor.fetch_arrow_table())
 
 
-def connectorx(kind: str) -> Road:
+def connectorx(kind: str, *, partitions: int | None = None) -> Road:
     async def road(dsn: str, columns: Sequence[str]) -> AsyncIterator[Any]:
         import connectorx
         import pyarrow  # noqa: F401
 
         url = _with_host_as_folder(dsn)
         yield None
-        result = connectorx.read_sql(url, query(columns, text_ids=True), return_type=kind, protocol="binary")
+        parts = {} if partitions is None else {"partition_on": "rating", "partition_num": partitions}
+        result = connectorx.read_sql(url, query(columns, text_ids=True), return_type=kind, protocol="binary", **parts)
         yield from_arrow(result) if kind == "arrow" else same(result)
 
     return road
@@ -131,6 +132,7 @@ ROADS: dict[str, Road] = {
     "reviewlab, 4 connections": reviewlab(4),
     "ADBC": adbc,
     "connectorx, Arrow": connectorx("arrow"),
+    "connectorx, Arrow, 4 partitions": connectorx("arrow", partitions=4),
     "connectorx, pandas": connectorx("pandas"),
     "polars, ADBC": polars("adbc"),
     "polars, connectorx": polars("connectorx"),
