@@ -1,4 +1,4 @@
-"""What can a person type?  ``reviewlab demo | lab | init | load | report | doctor``."""
+"""What can a person type?  ``reviewlab demo | lab | init | load | report | roles | doctor``."""
 
 import asyncio
 import os
@@ -16,9 +16,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 import reviewlab
-from reviewlab import connect, demonstration, diagnosis, facts, load, opening, report
+from reviewlab import connect, demonstration, diagnosis, facts, load, opening, queries, report
 from reviewlab.database import Database
-from reviewlab.errors import ReviewLabError
+from reviewlab.errors import ConfigError, ReviewLabError
 from reviewlab.server import Server, default_datadir
 from reviewlab.settings import Settings, load_settings
 
@@ -138,6 +138,25 @@ def write_report(
             return await report.write(lab, target, since=since, until=until, every=every, tz=tz)
 
     out.print(_run(write()))
+
+
+@app.command()
+def roles(
+    database: Annotated[str | None, typer.Option(help="Where the table is; else the configured one.")] = None,
+    schema: Annotated[str | None, typer.Option(help="The schema of the table; else the configured one.")] = None,
+    reader: Annotated[str, typer.Option(help="Who reads all but private texts.")] = "reviewlab_reader",
+    private: Annotated[str, typer.Option(help="Who reads these too.")] = "reviewlab_private",
+    writer: Annotated[str, typer.Option(help="Who writes, and reads no private text.")] = "reviewlab_writer",
+    login: Annotated[str, typer.Option(help="A person who reads.")] = "analyst",
+) -> None:
+    """Print the script that makes roles with the rights that reading and writing need, for psql and the owner."""
+    settings = load_settings()
+    database = database or settings.target().database
+    if database is None:
+        raise ConfigError("the name of the database is missing: add --database")
+    schema = schema or settings.db_schema or "public"
+    names = {"reader": reader, "private": private, "writer": writer, "login": login}
+    typer.echo(queries.script("roles", database=database, schema=schema, **names), nl=False)
 
 
 @app.command()

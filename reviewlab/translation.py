@@ -34,6 +34,15 @@ _ENDED = {
     "57P02": "the server crashed, or was stopped at once",
     "57P03": "the server is starting, stopping or recovering",
 }
+_POOLER = "a transaction pooler seems to stand between: connect(pooler=True)"
+_ADVICE = {
+    "26000": _POOLER,
+    "42P05": _POOLER,
+    "check_enable_rls": "connect as a role that may see every row, or accept fewer by connect(row_security=True)",
+    "aclcheck_error": "`reviewlab roles` prints which rights are needed",
+}
+"""What to do, by SQLSTATE or by the server's function that refused: its name is the same in every language."""
+
 _MESSAGE_SIZE = 200
 _CLOSED = re.compile(r"connection (is|was|has been)|pool is")
 _ARGUMENT = re.compile(r"invalid input for query argument (\$\d+)")
@@ -156,14 +165,12 @@ def _translate_sqlstate(error: asyncpg.PostgresError, *, doing: str, lost: str, 
         )
     if code == "55P03":
         return QueryTimeoutError(f"{doing}: {message}; somebody else holds the lock: try again later", **details)
-    if error.server_source_function == "check_enable_rls":
-        message += "; connect as a role that may see every row, or accept fewer by connect(row_security=True)"
+    if advice := _ADVICE.get(code) or _ADVICE.get(error.server_source_function or ""):
+        message += f"; {advice}"
     if code == "25006":
         return ReadOnlyError(f"{doing}: {message}; writing needs connect(write=True) and the primary server", **details)
     if code in ("42P01", "42703") and doing.startswith("sql/"):
         return SchemaError(f"{doing}: {message}; run `reviewlab init`, or check the search path", **details)
-    if code in ("26000", "42P05"):
-        message += "; a transaction pooler seems to stand between: connect(pooler=True)"
     return QueryError(f"{doing}: {message}", **details)
 
 
