@@ -119,7 +119,7 @@ def commands(page: Path) -> list[list[str]]:
 
 def fault_of(words: list[str], targets: set[str], extras: set[str]) -> str | None:
     """Why a command would not be understood; None where it would."""
-    first, *rest = words
+    first, *rest = words[: words.index(">")] if ">" in words else words
     if first == "make":
         return None if set(rest) <= targets else f"no target {rest}"
     if first == "pip":
