@@ -192,6 +192,7 @@ def site() -> Path:
     return ROOT / "build" / "site"
 
 
+@pytest.mark.xdist_group("site")  # one folder, built once
 def test_the_site_builds_strictly_and_fetches_nothing(site):
     """
     A link that leads nowhere is found here, and reading tells nobody who reads.
@@ -225,6 +226,7 @@ def public(owner: Any) -> list[str]:
     return [name for name in dir(owner) if not name.startswith("_")]
 
 
+@pytest.mark.xdist_group("site")  # one folder, built once
 def test_everything_public_has_its_place_in_the_reference(site):
     """
     A method that nobody finds was written for nobody.
