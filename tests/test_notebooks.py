@@ -35,6 +35,6 @@ async def test_a_notebook_runs_draws_and_says_what_it_draws(dsn, tmp_path, name)
     assert len(files) > 1
     assert all(file.stat().st_size > 5_000 for file in files)
     sources = [cell.source for cell in nbformat.read(FOLDER / name, 4).cells if cell.cell_type == "code"]
-    charts = re.findall(r"^charts\.", "\n".join(sources), re.MULTILINE)
+    charts = re.findall(r"^charts\.|live_chart\(", "\n".join(sources), re.MULTILINE)
     page = (tmp_path / "out" / name).with_suffix(".html").read_text()
     assert len(re.findall('<figure[^>]*><img alt="[^"]', page)) == len(charts)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group
 def drawn_by(name: str) -> list[str]:
     """The lines of a notebook that draw a figure."""
     sources = [cell.source for cell in nbformat.read(FOLDER / name, 4).cells if cell.cell_type == "code"]
-    return re.findall(r"^charts\.|\.plot\(", "\n".join(sources), re.MULTILINE)
+    return re.findall(r"^charts\.|live_chart\(|\.plot\(", "\n".join(sources), re.MULTILINE)
 
 
 async def test_lab_opens_the_first_notebook_and_run_all_reaches_a_chart(jupyterlab, notebook):
@@ -53,7 +53,7 @@ async def test_run_all_ends_with_every_figure_on_the_page_and_its_alt_text(noteb
     assert await notebook.complaints().all_text_contents() == []
     assert await notebook.pictures().count() == len(charts)
     texts = await notebook.pictures().evaluate_all("images => images.map(image => image.alt).filter(Boolean)")
-    assert len(texts) == charts.count("charts.")
+    assert len(texts) == len(charts) - charts.count(".plot(")
     for number, picture in enumerate(await notebook.pictures().all()):
         await picture.scroll_into_view_if_needed()
         assert await picture.evaluate("image => image.naturalWidth") > 300
