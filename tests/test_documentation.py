@@ -176,7 +176,7 @@ def test_every_picture_and_target_of_the_readme_is_there():
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
 
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme)
-    targets = re.findall(r"make (\w+)", readme)
+    targets = re.findall(r"\bmake ([\w-]+)(?=`|  )", readme)
 
     assert pictures
     assert all((ROOT / picture).stat().st_size > 10_000 for picture in pictures)
