@@ -46,3 +46,16 @@ def test_a_case_is_measured_and_written(tmp_path):
     assert "| reviewlab, 1 connection |" in written
     assert "| rating_counts by week |" in written
     assert (tmp_path / "narrow_rows.png").stat().st_size > 5_000
+
+
+def test_the_wait_for_a_change_is_measured_and_written(tmp_path):
+    """
+    A promise of milliseconds needs a figure that anybody can repeat.
+    """
+    command = [sys.executable, "-m", "benchmarks.live", "--changes", "2", "--out", str(tmp_path)]
+
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+    written = (tmp_path / "live.md").read_text()
+    assert "| one review |" in written
+    assert "| 10,000 reviews, one bulk |" in written

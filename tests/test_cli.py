@@ -46,6 +46,19 @@ async def test_init_creates_the_table_and_may_be_repeated(dsn, execute, fetch):
     assert await fetch("select from reviews") == []
 
 
+async def test_init_has_the_table_announce_its_changes_on_demand(dsn, execute, lab):
+    """
+    It is what a watch on a silent table recommends.
+    """
+    done = await reviewlab("init", "--notify", DATABASE_URL=dsn)
+
+    async with lab.watch() as changes, asyncio.timeout(10):
+        await execute("truncate reviews")
+        change = await anext(changes)
+    assert done.stdout == "the table reviews is there, and announces its changes\n"
+    assert change.operation == "truncate"
+
+
 async def test_load_adds_a_file(dsn, fetch, tmp_path):
     """
     The way from an export to a table.
