@@ -24,7 +24,7 @@ from reviewlab.errors import (
     SchemaError,
 )
 from reviewlab.lending import lend
-from reviewlab.transactions import cut
+from reviewlab.transactions import CANCEL_GRACE, DRIVER_ERRORS, cut
 
 HEARTBEAT = 10.0
 """Seconds without news after which the connection is asked whether it still lives: a dead one says nothing."""
@@ -55,7 +55,7 @@ class Change(BaseModel, frozen=True):
     count : int or None
         How many reviews, for "overflow" how many changes; None where it is not known.
     moment : datetime
-        When the statement ran, by the server's clock; of a gap or overflow, when it was told.  UTC or with an offset.
+        When the statement ran, by the server's clock; of a gap or overflow, when it was told; in UTC.
     """
 
     operation: Literal["insert", "update", "delete", "truncate", "bulk", "gap", "overflow"]
@@ -178,15 +178,24 @@ async def _listen(database: Database, changes: Changes) -> None:
     if database.pooler:
         raise _pooled()
     channel = await database.read(_channel, doing="sql/announced.sql")
-    lost = asyncio.get_running_loop().create_future()
     async with lend(database, "watch") as connection:
-        connection.add_termination_listener(lambda _: lost.set_result(None))
-        if await connection.fetchval("select pg_backend_pid()") != connection.get_server_pid():
-            await _probe(database, connection)  # something stands between
-        await connection.add_listener(channel, changes.hear)
-        changes.begin()
-        while not (await asyncio.wait({lost}, timeout=HEARTBEAT))[0]:
-            await _ask_whether_alive(connection)
+        try:
+            await _hear(database, connection, channel, changes)
+        finally:
+            with contextlib.suppress(*DRIVER_ERRORS):  # soon, also where the network is dead
+                async with asyncio.timeout(CANCEL_GRACE):
+                    await connection.close(timeout=CANCEL_GRACE)
+
+
+async def _hear(database: Database, connection: asyncpg.Connection, channel: str, changes: Changes) -> None:
+    lost = asyncio.get_running_loop().create_future()
+    connection.add_termination_listener(lambda _: lost.set_result(None))
+    if await connection.fetchval("select pg_backend_pid()") != connection.get_server_pid():
+        await _probe(database, connection)  # something stands between
+    await connection.add_listener(channel, changes.hear)
+    changes.begin()
+    while not (await asyncio.wait({lost}, timeout=HEARTBEAT))[0]:
+        await _ask_whether_alive(connection)
 
 
 async def _channel(connection: Any) -> str:

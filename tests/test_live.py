@@ -52,6 +52,7 @@ async def test_each_way_to_change_the_table_is_told_with_its_ids(lab, execute, a
     ]
     assert [set(change.ids) for change in told] == [{ids[0]}, {ids[1]}, set(ids), {ids[0]}, set()]
     assert all(abs(datetime.now(UTC) - change.moment) < timedelta(minutes=1) for change in told)
+    assert {change.moment.utcoffset() for change in told} == {timedelta()}
 
 
 @pytest.mark.parametrize(("n", "operation", "n_ids"), [(100, "insert", 100), (101, "bulk", 0), (5000, "bulk", 0)])

@@ -3,7 +3,8 @@
 -- its MD5.  The payload is JSON: operation (insert, update, delete, truncate), ids, count, moment; more than 100 ids are
 -- one "bulk" with their count.  It never holds a rating or a text, and always fits into the 7,999 bytes of a payload.
 -- Commits that notify wait for each other.  To take it out again: drop function notify_reviews() cascade
-create or replace function notify_reviews() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+create or replace function notify_reviews() returns trigger language plpgsql
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
     n    int8;
     ids  uuid[];

@@ -96,6 +96,25 @@ async def test_an_outage_of_the_server_ends_with_a_gap(restartable, behind):
         assert (await next_of(changes, "gap", "insert")).operation == "insert"
 
 
+@pytest.mark.parametrize("heartbeat", [0.01, 30])
+async def test_leaving_does_not_wait_for_a_dead_network(proxy, through, quick, monkeypatch, heartbeat):
+    """
+    Stop is pressed just because nothing comes any more, during a heartbeat or between two.
+    """
+    monkeypatch.setattr(live, "HEARTBEAT", heartbeat)
+    monkeypatch.setattr(live, "PATIENCE", 30)
+    async with connect(through, **quick | {"close_timeout": 30}) as lab:
+        async with lab.watch():
+            proxy.stall()
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+
+        took = time.monotonic() - began
+        proxy.resume()
+    print(f"figure: a watch in a black hole was left after {took:.2f} s, limit 1 s")
+    assert took < 10
+
+
 async def test_what_cannot_pass_ends_the_watch(lab, backends, execute):
     """
     A table that says nothing any more would be waited for for ever.
