@@ -2,12 +2,15 @@
 
 import asyncio
 import signal
+import threading
 import time
 
 import pytest
+from conftest import database_of
 from proxy import until
 
-from reviewlab import SchemaError, connect, live, opening
+from reviewlab import SchemaError, charts, connect, live, opening
+from reviewlab.live_chart import live_chart
 from reviewlab.settings import load_settings
 
 ADD = "insert into reviews values (gen_random_uuid(), 'fine', null, 5, '2024-01-01')"
@@ -94,6 +97,34 @@ async def test_an_outage_of_the_server_ends_with_a_gap(restartable, behind):
 
         await restartable.execute(ADD)
         assert (await next_of(changes, "gap", "insert")).operation == "insert"
+
+
+async def test_a_live_chart_outlives_an_outage(dsn, lab, backends, execute, admin, capsys):
+    """
+    A reading that fails because the server is away is made up for when it is back.
+    """
+    shown, may_go_on = [], threading.Event()
+
+    def drawn(counts, ax):
+        shown.append(counts["n"].sum())
+        may_go_on.wait(10)
+        return charts.updown(counts, ax=ax)
+
+    await execute(ADD)
+    showing = asyncio.create_task(live_chart(lab, chart=drawn))
+    await until(lambda: asyncio.sleep(0, len(shown) == 1))
+
+    await execute(ADD)
+    await admin(f"alter database {database_of(dsn)} with allow_connections false")
+    await backends.kill()
+    may_go_on.set()
+    await asyncio.wait({showing}, timeout=1.5)
+    await admin(f"alter database {database_of(dsn)} with allow_connections true")
+
+    await until(lambda: asyncio.sleep(0, showing.done() or shown[-1] == 2))
+    showing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await showing
 
 
 @pytest.mark.parametrize("heartbeat", [0.01, 30])
