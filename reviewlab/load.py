@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -13,11 +14,12 @@ import pyarrow as pa
 
 from reviewlab import files, frames, queries, storable
 from reviewlab.database import READ_WRITE, Database, Reader
-from reviewlab.errors import ConfigError, QueryError
+from reviewlab.errors import ConfigError, QueryError, ReviewDataError
 from reviewlab.files import ROWS_AT_ONCE, Pieces
 from reviewlab.models import ReviewModel
 from reviewlab.receiver import in_thread
 from reviewlab.settings import Settings
+from reviewlab.translation import forget
 
 NO_LIMIT = 1e9
 TABLE, STAGING = {"table_name": "reviews"}, {"schema_name": "pg_temp", "table_name": "new_reviews"}
@@ -26,12 +28,21 @@ Progress = Callable[[int, float], None]
 """Told how many rows were sent so far, and which share of the whole that is, 0 to 1."""
 
 Source: TypeAlias = Iterable[ReviewModel] | pd.DataFrame | pa.Table | str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unshown:
+    """Reviews on their way: a traceback shows the locals of its frames, and a DataFrame there its texts."""
+
+    reviews: Source = field(repr=False)
+
+
 _Numbered = Iterator[tuple[pa.Table, int, float]]
 
 
 async def load_reviews(
     database: Database,
-    reviews: Source,
+    reviews: Source | Unshown,
     *,
     on_conflict: OnConflict = "error",
     progress: Progress | None = None,
@@ -70,20 +81,33 @@ async def load_reviews(
     """
     if on_conflict not in get_args(OnConflict):
         raise ValueError(f"no on_conflict {on_conflict!r}; there are {', '.join(get_args(OnConflict))}")
-    pieces = await in_thread(_pieces, reviews, database.settings, on_conflict)
+    source = reviews if isinstance(reviews, Unshown) else Unshown(reviews)
+    del reviews
+    path = _path(source)
 
-    async def work(connection: Any) -> int:
-        with closing(pieces):
-            return await _write(connection, pieces, on_conflict, progress)
+    try:
+        pieces = await in_thread(_pieces, source, database.settings, on_conflict)
 
-    async with files.naming(Path(reviews)) if isinstance(reviews, (str, os.PathLike)) else nullcontext():
-        if within is not None:
-            return await within.read(work, doing="loading reviews")
-        async with database.transaction(doing="loading reviews", timeout=0, begin=READ_WRITE) as connection:
-            return await work(connection)
+        async def work(connection: Any) -> int:
+            with closing(pieces):
+                return await _write(connection, pieces, on_conflict, progress)
+
+        async with nullcontext() if path is None else files.naming(path):
+            if within is not None:
+                return await within.read(work, doing="loading reviews")
+            async with database.transaction(doing="loading reviews", timeout=0, begin=READ_WRITE) as connection:
+                return await work(connection)
+    except ReviewDataError as error:
+        forget(error)
+        raise
 
 
-def _pieces(reviews: Source, settings: Settings, on_conflict: OnConflict) -> Pieces:
+def _path(source: Unshown) -> Path | None:
+    return Path(source.reviews) if isinstance(source.reviews, (str, os.PathLike)) else None
+
+
+def _pieces(source: Unshown, settings: Settings, on_conflict: OnConflict) -> Pieces:
+    reviews: Any = source.reviews
     if isinstance(reviews, (str, os.PathLike)):
         return files.read(Path(reviews), settings=settings)
     if isinstance(reviews, (pd.DataFrame, pa.Table)):

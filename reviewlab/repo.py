@@ -10,6 +10,7 @@ from reviewlab.database import CLIENT_GRACE, READ_WRITE, Database, Reader
 from reviewlab.errors import ReviewDataError
 from reviewlab.models import ReviewModel, ReviewPage, as_uuid, check_reviews, to_models
 from reviewlab.queries import Statement, whole_number
+from reviewlab.translation import forget
 from reviewlab.writes import Isolation, Transaction
 
 T = TypeVar("T")
@@ -170,10 +171,12 @@ class ReviewsRepo:
 
         Source: sql/schema/staging.sql, sql/merge_*.sql
         """
+        source = load.Unshown(reviews)
+        del reviews
         writes.check_allowed(self._database)
         within = self._reader if isinstance(self._reader, Transaction) else None
         return await load.load_reviews(
-            self._database, reviews, on_conflict=on_conflict, progress=progress, within=within
+            self._database, source, on_conflict=on_conflict, progress=progress, within=within
         )
 
     async def update_review(self, review: ReviewModel) -> bool:
@@ -281,7 +284,11 @@ class ReviewsRepo:
         if isinstance(review, UUID):
             key, source = review, None
         else:
-            [source] = check_reviews([review], scale=settings.scale, max_text_length=settings.max_text_length)
+            try:
+                [source] = check_reviews([review], scale=settings.scale, max_text_length=settings.max_text_length)
+            except ReviewDataError as error:
+                forget(error)
+                raise
             key = source.review_id
 
         async def work(connection: Any) -> str:

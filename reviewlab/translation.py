@@ -1,5 +1,6 @@
 """What does an error of the driver, the system or TLS mean in reviewlab's words?"""
 
+import asyncio
 import re
 import socket
 import ssl
@@ -66,7 +67,8 @@ def translating(*, doing: str, where: str, outcome: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except ReviewLabError:
+    except (ReviewLabError, asyncio.CancelledError) as error:
+        forget(error)
         raise
     except Exception as error:
         translated = translate(error, doing=doing, where=where, outcome=outcome)
@@ -129,10 +131,14 @@ def raised_in(error: BaseException) -> str:
     package = ""
     traceback: TracebackType | None = error.__traceback__
     while traceback is not None:
-        name = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        name = _package(traceback)
         package = package if name in sys.stdlib_module_names else name
         traceback = traceback.tb_next
     return package
+
+
+def _package(traceback: TracebackType) -> str:
+    return str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def _is_refusal(error: BaseException) -> bool:
@@ -237,6 +243,21 @@ def _cure(reason: str) -> str:
     if "mismatch" in reason or "not valid for" in reason:
         return "connect by a name that the certificate has, or use sslmode=verify-ca"
     return "check sslmode, sslrootcert and that this is PostgreSQL's port"
+
+
+def forget(error: BaseException) -> None:
+    """Take the driver's frames and ours out of a traceback, behind the caller's last one: their locals hold texts."""
+    ours, nodes = {"reviewlab", "asyncpg"} | sys.stdlib_module_names, list[TracebackType]()
+    traceback = error.__traceback__
+    while traceback is not None:
+        if _package(traceback) not in ours:
+            nodes = []
+        nodes.append(traceback)
+        traceback = traceback.tb_next
+    for node in nodes:  # each, since a context manager goes back to the one that it was left with
+        node.tb_next = None
+    if isinstance(error, ReviewDataError | asyncio.CancelledError):
+        error.__context__ = None
 
 
 def disarm(error: BaseException) -> None:
