@@ -40,6 +40,7 @@ async def explore(lab: "ReviewLab") -> "Explorer":
         await explorer.settled()
     except BaseException:
         explorer.close()
+        await explorer.settled()  # then its connections are back
         raise
     return explorer
 
