@@ -16,10 +16,12 @@ from reviewlab.frames import receive, warn_of_lost_values
 from reviewlab.queries import Statement
 from reviewlab.receiver import Meter, Result, in_thread
 
-BATCH_SIZE = 2 << 20
+BATCH_SIZE = 1 << 20
 """Bytes of a batch on the wire; several are in memory at once, at different stages."""
 
 ROW_GROUP = 100_000
+GROUP_SIZE = 16 << 20
+"""Rows and bytes of a row group in a file; whichever comes first."""
 
 
 @asynccontextmanager
@@ -120,10 +122,12 @@ async def write_parquet(batches: AsyncIterator[tuple[pa.Table, Result]], path: s
             waiting.append(table)
             n_rows += table.num_rows
             if writer is None:
-                writer = parquet.ParquetWriter(
-                    part, table.schema, use_dictionary=["rating"]
-                )  # texts and ids hardly repeat
-            if sum(item.num_rows for item in waiting) >= ROW_GROUP:
+                # texts and ids hardly repeat
+                writer = parquet.ParquetWriter(part, table.schema, use_dictionary=["rating"])
+            if (
+                sum(item.num_rows for item in waiting) >= ROW_GROUP
+                or sum(item.nbytes for item in waiting) >= GROUP_SIZE
+            ):
                 await in_thread(writer.write_table, pa.concat_tables(waiting))
                 waiting = []
         if writer is not None:

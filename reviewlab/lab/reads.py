@@ -137,7 +137,7 @@ class Reads(Base):
                     ...
 
         Leaving early gives the connection back.  The arguments are those of `reviews`; the batches are frames as it
-        returns them, of at most *batch_rows* rows and some 2 MB.
+        returns them, of at most *batch_rows* rows and some 1 MB.
 
         Raises
         ------
