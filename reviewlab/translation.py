@@ -269,4 +269,4 @@ def disarm(error: BaseException) -> None:
         vars(error).clear()
         error.sqlstate = code
     else:
-        error.args = ()
+        error.args = ("",)  # asyncpg's own cannot be shown without one

@@ -1,19 +1,29 @@
 """Private texts and the password are in nothing that a write or a read leaves behind, whatever goes wrong with it."""
 
+import asyncio
+import contextlib
 import io
 import logging
 import pickle
+import tempfile
 import traceback
 import warnings
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import nbformat
 import pandas as pd
 import pytest
+from nbclient import NotebookClient
 from review_helpers import review, reviews
 from rich.console import Console
 from rich.traceback import Traceback
+from sweep import sweep
+from test_cli import reviewlab as command
 
-from reviewlab import ReviewLabError, connect
+from reviewlab import ReviewLabError, connect, opening, run
+from reviewlab.server import Server
+from reviewlab.settings import load_settings
 
 PRIVATE, PUBLIC = "canary-private-text-5083", "canary-public-text-5083"
 
@@ -171,3 +181,248 @@ async def test_a_duplicate_shows_its_key_alone(dsn, execute, log, tmp_path, way)
             await WAYS[way](lab.repo, bad(review_id=KEY), tmp_path)
 
     assert leaks(raised.value, log()) == []
+
+
+SINGLE = ("create_review", "upsert_review", "update_review", "models", "frame", "skip", "csv", "transaction")
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed", "timed out"])
+async def test_a_write_that_is_broken_off_shows_nothing(dsn, execute, backends, log, tmp_path, how):
+    """
+    The values are in the driver's hands then, in the variables of a dozen frames; and the server sees them as $1.
+    """
+    found = []
+    await execute(f"insert into reviews values ('{KEY}', 'x', 'x', 1, '2024-01-01')")
+    options = "&options=-c%20lock_timeout%3D300ms" if how == "timed out" else ""
+    async with connect(f"{dsn}{options}", write=True) as lab:
+        for way in SINGLE:
+            one = bad(review_id=KEY if way == "update_review" else bad().review_id)
+            await execute("begin; lock table reviews in access exclusive mode")
+            writing = asyncio.ensure_future(WAYS[way](lab.repo, one, tmp_path))
+            await backends.running("reviews")
+            assert await backends.count("query like '%canary%'") == 0, way
+            if how == "stopped":
+                writing.cancel()
+            elif how == "killed":
+                await backends.kill("state = 'active'")
+            [error] = await asyncio.gather(writing, return_exceptions=True)
+            await execute("rollback")
+            if not isinstance(error, (ReviewLabError, asyncio.CancelledError)):
+                found.append(f"{way} ended with {error!r}")
+            else:
+                found += [f"{way}, {leak}" for leak in leaks(error, log())]
+
+    assert found == []
+
+
+async def too_large(lab, _) -> None:
+    await lab.reviews(include_private=True, max_bytes=100_000)
+
+
+async def into_no_folder(lab, folder) -> None:
+    await lab.export_parquet(folder / "none" / "reviews.parquet", include_private=True)
+
+
+async def fails_in_the_consumer(lab, _) -> None:
+    async with lab.stream(include_private=True) as batches:
+        await anext(batches)
+        await lab.sql("select 1 / 0")
+
+
+READS = {
+    "cast": lambda lab, _: lab.sql("select private_review::int from reviews"),
+    "json": lambda lab, _: lab.sql("select private_review::json from reviews"),
+    "time": lambda lab, _: lab.sql("select private_review::timestamp from reviews"),
+    "regular expression": lambda lab, _: lab.sql("select 'x' ~ ('(' || private_review) from reviews"),
+    "format": lambda lab, _: lab.sql("select format('%' || private_review) from reviews"),
+    "array": lambda lab, _: lab.sql("select private_review::int[] from reviews"),
+    "enum": lambda lab, _: lab.sql('select (\'{"a":"\' || private_review)::jsonb from reviews'),
+    "uuid": lambda lab, _: lab.sql("select private_review::uuid from reviews"),
+    "lost column": lambda lab, _: lab.sql("select private_review, nothing from reviews"),
+    "too large": too_large,
+    "no folder": into_no_folder,
+    "a consumer": fails_in_the_consumer,
+}
+
+
+@pytest.mark.parametrize("road", READS)
+async def test_a_read_that_fails_shows_nothing(dsn, execute, log, tmp_path, road):
+    """
+    PostgreSQL quotes the value that it cannot convert.
+    """
+    await execute(
+        f"insert into reviews select gen_random_uuid(), '{PUBLIC}', '{PRIVATE}', 1, '2024-01-01' "
+        "from generate_series(1, 5000)"
+    )
+    async with connect(dsn) as lab:
+        with pytest.raises((ReviewLabError, ValueError)) as raised:
+            await READS[road](lab, tmp_path)
+
+    assert leaks(raised.value, log()) == []
+
+
+@pytest.mark.parametrize("after", [3_000, 100_000, 400_000])
+async def test_a_read_that_is_cut_shows_nothing(through, proxy, execute, quick, log, after):
+    """
+    Half of the texts have come by then.
+    """
+    await execute(
+        f"insert into reviews select gen_random_uuid(), '{PUBLIC}', '{PRIVATE}', 1, '2024-01-01' "
+        "from generate_series(1, 5000)"
+    )
+    async with connect(through, retries=0, **quick) as lab:
+        proxy.cut_after = after
+
+        for ask in (lambda: lab.reviews(include_private=True), lambda: lab.repo.list_reviews(include_private=True)):
+            with pytest.raises(ReviewLabError) as raised:
+                await ask()
+            assert leaks(raised.value, log()) == []
+
+
+async def test_a_read_that_is_stopped_shows_nothing(dsn, execute, log):
+    """
+    At every point where it waits, with blocks of texts in its hands.
+    """
+    await execute(
+        f"insert into reviews select gen_random_uuid(), repeat('{PUBLIC} ', 40), '{PRIVATE}', 1, '2024-01-01' "
+        "from generate_series(1, 2000)"
+    )
+    found, stopped = [], []
+    async with connect(dsn) as lab:
+
+        async def read() -> None:
+            try:
+                await lab.reviews(include_private=True)
+                await lab.repo.list_reviews_paginated(include_private=True)
+            except asyncio.CancelledError as error:
+                stopped.append(error)
+                raise
+
+        async def look() -> None:
+            found.extend(leaks(stopped.pop(), log()))
+
+        n_points = await sweep(read, look)
+
+    assert found == []
+    assert n_points > 5
+
+
+LOUD = {"log_statement": "all", "log_min_error_statement": "error", "log_error_verbosity": "terse"}
+
+
+@pytest.fixture
+def folder():
+    """One that PostgreSQL may enter, also as another account."""
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+async def test_the_log_of_the_server_shows_no_text(folder, tmp_path):
+    """
+    It is read by others than the reviews, and kept for longer; with each statement in it.
+    """
+    with Server(folder / "data", durable=False, settings=LOUD) as server:
+        await opening.init(load_settings(server.dsn))
+        async with connect(server.dsn, write=True, scale=(1, 5)) as lab:
+            await lab.repo.create_review(bad(review_id=KEY))
+            for way in WAYS:
+                for wrong in ({"rating": 9}, {"private_review": f"{PRIVATE}\0"}, {"review_id": KEY}):
+                    with contextlib.suppress(ReviewLabError):
+                        await WAYS[way](lab.repo, bad(**wrong), tmp_path)
+            async with lab.connection() as connection:
+                await connection.execute("alter table reviews add constraint stars check (rating <> 2) not valid")
+            for way in WAYS:
+                with contextlib.suppress(ReviewLabError):
+                    await WAYS[way](lab.repo, bad(), tmp_path)
+            await lab.reviews(include_private=True)
+            await lab.repo.list_reviews(include_private=True)
+        [log] = [path.read_text() for path in folder.glob("*.log")]
+
+    assert "duplicate key" in log
+    assert "violates check constraint" in log
+    assert "canary" not in log
+
+
+async def test_what_a_command_prints_shows_neither_a_text_nor_the_password(tmp_path):
+    """
+    A nightly job's output is mailed.
+    """
+    with Server(tcp=True, durable=False) as server:
+        await opening.init(load_settings(server.dsn))
+        password = urlsplit(server.dsn).password
+        file = csv(bad(), tmp_path)
+        twice, wrong, broken = (tmp_path / name for name in ("twice.csv", "wrong.csv", "broken.csv"))
+        lines = file.read_text().splitlines()
+        twice.write_text("\n".join([*lines, lines[-1]]))
+        wrong.write_text("\n".join([*lines, f"{KEY},{PUBLIC},{PRIVATE},{PRIVATE},2024-01-01"]))
+        broken.write_text("\n".join([*lines, f'{KEY},{PUBLIC},"{PRIVATE},2']))
+        unknown = server.dsn.replace("//postgres:", "//nobody:")
+
+        done = [
+            await command(*arguments, DATABASE_URL=dsn)
+            for dsn, arguments in [
+                *((server.dsn, ("load", str(path))) for path in (twice, wrong, broken, file, file)),
+                (server.dsn, ("load", "--on-conflict", "update", str(file))),
+                *((server.dsn, arguments) for arguments in (("doctor",), ("roles",), ("init", "--notify"))),
+                (server.dsn, ("report", "--out", str(tmp_path / "page.html"), "--since", PRIVATE)),
+                (server.dsn, ("report", "--out", str(tmp_path / "page.html"))),
+                *((dsn, ("doctor",)) for dsn in (unknown, f"{server.dsn}?sslmode=none", f"{server.dsn}/x")),
+            ]
+        ]
+
+    codes = [one.returncode for one in done]
+    printed = "".join(one.stdout + one.stderr for one in done)
+    assert codes == [1, 1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1]
+    assert password not in printed
+    assert PRIVATE not in printed.replace(f"'{PRIVATE}'", "")  # the argument that was typed
+    assert PUBLIC not in printed
+    assert "canary" not in (tmp_path / "page.html").read_text()
+
+
+CELLS = [
+    "%xmode Verbose\nimport os\nimport reviewlab as rl\nfrom datetime import datetime\nfrom reviewlab import charts",
+    "lab = await rl.connect(write=True)\nlab",
+    "lab.settings, lab.repo, vars(lab), lab._database.target",
+    (
+        "made = rl.ReviewModel(public_review='fine', private_review=os.environ['TEXT'], rating=4, "
+        "submitted_at=datetime(2024, 1, 1))\nmade"
+    ),
+    "await lab.repo.create_review(made)",
+    "await lab.repo.create_review(made)",
+    "await lab.repo.create_reviews([made, made])",
+    "await lab.repo.create_reviews(await lab.reviews(include_private=True))",
+    "await lab.repo.update_review(made.model_copy(update={'rating': 'x'}))",
+    "page = await lab.repo.list_reviews_paginated(include_private=True)\npage",
+    "await lab.reviews()",
+    "await lab.extent()",
+    "charts.distribution(await lab.rating_counts('month'));",
+    "await lab.sql('select private_review::int from reviews')",
+    "await rl.connect(os.environ['WRONG'])",
+    "await rl.connect(os.environ['WRONG'] + '?sslmode=verify-full')",
+    "await lab.close()",
+]
+FAIL = [5, 6, 7, 8, 13, 14, 15]
+"""Which of them end with an error."""
+
+
+def test_a_saved_notebook_shows_neither_a_text_nor_the_password(monkeypatch, tmp_path):
+    """
+    It is committed, mailed and published, with the most talkative tracebacks.
+    """
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    with Server(tcp=True, durable=False) as server:
+        run(opening.init(load_settings(server.dsn)))
+        password = urlsplit(server.dsn).password
+        monkeypatch.setenv("DATABASE_URL", server.dsn)
+        monkeypatch.setenv("WRONG", server.dsn.replace(password, "canary-password-5083"))
+        monkeypatch.setenv("TEXT", PRIVATE)
+
+        NotebookClient(notebook, allow_errors=True, timeout=60, kernel_name="python3").execute()
+
+    nbformat.write(notebook, tmp_path / "notebook.ipynb")
+    saved = (tmp_path / "notebook.ipynb").read_text()
+    failed = [cell.source for cell in cells if any(output.output_type == "error" for output in cell.outputs)]
+    assert failed == [CELLS[at] for at in FAIL]
+    assert [line[:300] for line in saved.splitlines() if "canary" in line or password in line] == []
