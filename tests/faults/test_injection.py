@@ -1,5 +1,6 @@
 """Text that wants to be SQL: two hundred payloads, and what hypothesis finds, through every argument for text."""
 
+import asyncio
 import itertools
 from datetime import datetime
 from uuid import uuid4
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from review_helpers import review
+from test_cli import reviewlab as command
 
-from reviewlab import ReviewLabError, connect
+from reviewlab import ReviewLabError, connect, queries
 
 BREAKS = [
     "'",
@@ -237,3 +239,58 @@ async def test_any_text_is_a_value(lab, known, fetch, text):
 
     assert found["t"].tolist() == [text]
     assert found["n"].tolist() == [PAYLOADS.count(text)]
+
+
+def fits(text: str) -> bool:
+    """Whether PostgreSQL takes it for a name; prefixes of its own are refused."""
+    return len(text.encode()) <= 63
+
+
+async def test_a_name_is_a_name(known, execute, fetch, fingerprint):
+    """
+    The scripts of init and roles are the only statements into which text is put, by whoever may do anything.
+    """
+    before, names = await fingerprint(), [text for text in PAYLOADS if fits(text)]
+    roles = ("reader", "private", "writer", "login")
+
+    for name in names:
+        await execute(queries.script("schema", schema=name))
+    for at in range(0, len(names) - 4, 4):
+        some = names[at : at + 4]
+        script = queries.script("roles", database="postgres", schema="public", **dict(zip(roles, some, strict=True)))
+        await execute(script.replace("commit;", f"set local role {queries.identifier(some[0])}; rollback;"))
+
+    assert {row[0] for row in await fetch("select nspname from pg_namespace")} >= set(names)
+    assert len(names) > 150
+    assert await fingerprint() == before
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(fits))
+async def test_any_name_is_a_name(fetch, name):
+    """
+    As PostgreSQL itself reads it.
+    """
+    [row] = await fetch(f"select 1 as {queries.identifier(name)}")
+
+    assert list(row.keys()) == [name]
+
+
+async def test_an_argument_of_a_command_is_an_argument(dsn, known, fingerprint, tmp_path):
+    """
+    A job whose arguments come from a form.
+    """
+    before = await fingerprint()
+    commands = [
+        *(("report", f"--{name}", text, "--out", str(tmp_path / "page.html"))
+          for name in ("since", "until", "tz", "every") for text in PAYLOADS[7:8]),
+        ("load", PAYLOADS[7]),
+        ("load", "--on-conflict", PAYLOADS[7], __file__),
+        ("load", __file__),
+    ]  # fmt: skip
+
+    done = await asyncio.gather(*(command(*arguments, DATABASE_URL=dsn) for arguments in commands))
+
+    assert [one.returncode > 0 for one in done] == [True] * len(commands)
+    assert not any("Traceback" in one.stderr for one in done)
+    assert await fingerprint() == before
