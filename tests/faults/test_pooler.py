@@ -15,6 +15,7 @@ import asyncpg
 import pandas as pd
 import pytest
 from conftest import gathered, pool_is_whole
+from review_helpers import reviews
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -315,3 +316,35 @@ async def test_a_watch_over_a_pooler_of_sessions_works(pooled_dsn, pooled):
             change = await anext(changes)
 
     assert (change.operation, change.count) == ("update", 1)
+
+
+async def test_services_keep_apart_through_a_pooler(pooled_dsn, pooled):
+    """
+    Each transaction names its schema, whoever had the server connection before, and whatever they left there.
+    """
+    schemas = {"shop": 3, 'Größe "5"': 5}
+    for schema, n in schemas.items():
+        await opening.init(load_settings(pooled[1], db_schema=schema))
+        async with connect(pooled[1], db_schema=schema, write=True) as direct:
+            await direct.repo.create_reviews(reviews(n))
+    rude = await asyncpg.connect(pooled_dsn, statement_cache_size=0)
+    labs = [await connect(pooled_dsn, db_schema=schema, pooler=True, write=True) for schema in schemas]
+
+    async def leave_tables() -> None:
+        for _ in range(30):
+            await rude.execute("begin; create temporary table if not exists reviews (like public.reviews); commit")
+
+    outcomes = await gathered([leave_tables(), *(lab.count() for _ in range(30) for lab in labs)])
+    loaded = await gathered([lab.repo.create_reviews(reviews(2), on_conflict="skip") for lab in labs])
+
+    assert outcomes == [None, *[3, 5] * 30]
+    assert loaded == [2, 2]
+    assert [await lab.count() for lab in labs] == [5, 7]
+    for lab in labs:
+        await lab.close()
+    await rude.close()
+    async with connect(pooled[1]) as direct:  # the tables of the rude one go with their sessions
+        await direct.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where pid <> pg_backend_pid() and backend_type = 'client backend'"
+        )
