@@ -284,8 +284,8 @@ async def test_a_read_that_is_stopped_shows_nothing(dsn, execute, log):
     At every point where it waits, with blocks of texts in its hands.
     """
     await execute(
-        f"insert into reviews select gen_random_uuid(), repeat('{PUBLIC} ', 40), '{PRIVATE}', 1, '2024-01-01' "
-        "from generate_series(1, 2000)"
+        f"insert into reviews select gen_random_uuid(), repeat('{PUBLIC} ', 10), '{PRIVATE}', 1, '2024-01-01' "
+        "from generate_series(1, 300)"
     )
     found, stopped = [], []
     async with connect(dsn) as lab:
@@ -305,6 +305,30 @@ async def test_a_read_that_is_stopped_shows_nothing(dsn, execute, log):
 
     assert found == []
     assert n_points > 5
+
+
+async def test_a_traceback_still_leads_to_the_line_of_the_caller(lab):
+    """
+    What is taken out lies behind it; within a block the line counts that failed, not the one that began the block.
+    """
+    failed = []
+    for ask in (lab.value, in_a_snapshot(lab)):
+        try:
+            await ask("select 1 / 0")
+        except ReviewLabError as error:
+            failed.append([entry.name for entry in traceback.extract_tb(error.__traceback__)])
+
+    assert failed[0][0] == failed[1][0] == "test_a_traceback_still_leads_to_the_line_of_the_caller"
+    assert failed[1][-1] == "fails_within"
+    assert "value" in failed[0]
+
+
+def in_a_snapshot(lab):
+    async def fails_within(statement: str) -> None:
+        async with lab.snapshot() as frozen:
+            await frozen.value(statement)
+
+    return fails_within
 
 
 LOUD = {"log_statement": "all", "log_min_error_statement": "error", "log_error_verbosity": "terse"}
@@ -359,21 +383,30 @@ async def test_what_a_command_prints_shows_neither_a_text_nor_the_password(tmp_p
         broken.write_text("\n".join([*lines, f'{KEY},{PUBLIC},"{PRIVATE},2']))
         unknown = server.dsn.replace("//postgres:", "//nobody:")
 
-        done = [
-            await command(*arguments, DATABASE_URL=dsn)
-            for dsn, arguments in [
-                *((server.dsn, ("load", str(path))) for path in (twice, wrong, broken, file, file)),
-                (server.dsn, ("load", "--on-conflict", "update", str(file))),
-                *((server.dsn, arguments) for arguments in (("doctor",), ("roles",), ("init", "--notify"))),
-                (server.dsn, ("report", "--out", str(tmp_path / "page.html"), "--since", PRIVATE)),
-                (server.dsn, ("report", "--out", str(tmp_path / "page.html"))),
-                *((dsn, ("doctor",)) for dsn in (unknown, f"{server.dsn}?sslmode=none", f"{server.dsn}/x")),
-            ]
+        loads = [
+            await command("load", *arguments, DATABASE_URL=server.dsn)
+            for arguments in (
+                *([str(path)] for path in (twice, wrong, broken, file, file)),
+                ["--on-conflict", "update", str(file)],
+            )
         ]
+        page = str(tmp_path / "page.html")
+        others = await asyncio.gather(
+            *(
+                command(*arguments, DATABASE_URL=server.dsn)
+                for arguments in (["doctor"], ["roles"], ["init", "--notify"])
+            ),
+            command("report", "--out", page, DATABASE_URL=server.dsn),
+            command("report", "--out", page, "--since", PRIVATE, DATABASE_URL=server.dsn),
+            *(
+                command("doctor", DATABASE_URL=dsn)
+                for dsn in (unknown, f"{server.dsn}?sslmode=none", f"{server.dsn}/x")
+            ),
+        )
 
-    codes = [one.returncode for one in done]
-    printed = "".join(one.stdout + one.stderr for one in done)
-    assert codes == [1, 1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1]
+    printed = "".join(one.stdout + one.stderr for one in [*loads, *others])
+    assert [one.returncode for one in loads] == [1, 1, 1, 0, 1, 0]
+    assert [one.returncode for one in others] == [0, 0, 0, 0, 1, 1, 1, 1]
     assert password not in printed
     assert PRIVATE not in printed.replace(f"'{PRIVATE}'", "")  # the argument that was typed
     assert PUBLIC not in printed
